@@ -21,11 +21,11 @@
 #include "internal.h"
 
 /*
- * Promotion stops this much, a part of the headroom, before the headroom
- * itself: else every page that somebody allocates would be answered by a
- * demotion.
+ * Promotion stops this far before the headroom, or at a sixteenth more than it
+ * if that is less: else every page that somebody allocates would be answered by
+ * a demotion.
  */
-#define KTIERD_HEADROOM_SLACK	16
+#define KTIERD_SLACK_PAGES	(SZ_4M / PAGE_SIZE)
 
 /**
  * ktierd_vma_tierable() - can the pages of a VMA be tiered at all?
@@ -76,41 +76,32 @@ static void policy_nodes(struct mempolicy *pol, nodemask_t *nodes)
 	}
 }
 
-/* A task that fork has not let go yet is in nobody's cpuset. */
-static struct task_struct *get_owner(struct mm_struct *mm)
-{
-	struct task_struct *task;
-
-	rcu_read_lock();
-	task = rcu_dereference(mm->owner);
-	if (task && !(READ_ONCE(task->__state) & TASK_NEW))
-		get_task_struct(task);
-	else
-		task = NULL;
-	rcu_read_unlock();
-	return task;
-}
-
 /**
  * ktierd_owner_limits() - where the owner of an mm lets its memory live
  * @mm: the mm
  * @limits: the answer
+ *
+ * A task that fork has not let go yet is in nobody's cpuset.
  *
  * Return: false if there is no owner, or it is not known yet where it belongs:
  * then nothing may be moved.
  */
 bool ktierd_owner_limits(struct mm_struct *mm, struct ktierd_limits *limits)
 {
-	struct task_struct *task = get_owner(mm);
+	struct task_struct *task;
+	bool known = false;
 
-	if (!task)
-		return false;
-	limits->cpuset = cpuset_mems_allowed(task);
-	task_lock(task);
-	policy_nodes(task->mempolicy, &limits->policy);
-	task_unlock(task);
-	put_task_struct(task);
-	return true;
+	rcu_read_lock();
+	task = rcu_dereference(mm->owner);
+	if (task && !(READ_ONCE(task->__state) & TASK_NEW)) {
+		limits->cpuset = cpuset_mems_allowed(task);
+		task_lock(task);
+		policy_nodes(task->mempolicy, &limits->policy);
+		task_unlock(task);
+		known = true;
+	}
+	rcu_read_unlock();
+	return known;
 }
 
 /**
@@ -241,7 +232,7 @@ void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall)
 	*shortfall = 0;
 	for_each_node_mask(nid, *top) {
 		u64 headroom = node_headroom(nid);
-		u64 slack = headroom / KTIERD_HEADROOM_SLACK;
+		u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
 		u64 free = node_free(nid);
 
 		if (free < headroom)
@@ -272,7 +263,14 @@ bool ktierd_tiers(nodemask_t *top)
 	return lower && !nodes_empty(*top);
 }
 
-static enum ktierd_fail allowed(nodemask_t *nodes,
+/**
+ * ktierd_allowed() - which of some nodes may memory live on?
+ * @nodes: the nodes, and afterwards those of them that are allowed
+ * @limits: where it may live
+ *
+ * Return: KTIERD_MOVABLE, or why there is none.
+ */
+enum ktierd_fail ktierd_allowed(nodemask_t *nodes,
 				const struct ktierd_limits *limits)
 {
 	nodes_and(*nodes, *nodes, node_states[N_MEMORY]);
@@ -301,13 +299,14 @@ static int nearest(int from, const nodemask_t *nodes)
 /**
  * ktierd_demotion_target() - where a page of a top-tier node goes down to
  * @nid: the node it is on
+ * @top: the top-tier nodes
  * @limits: where it may live
  * @target: the nearest allowed node of a lower tier with a page free, or, if
  *	all are full, the nearest
  *
  * Return: KTIERD_MOVABLE, or why there is none.
  */
-enum ktierd_fail ktierd_demotion_target(int nid,
+enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 					const struct ktierd_limits *limits,
 					int *target)
 {
@@ -316,7 +315,8 @@ enum ktierd_fail ktierd_demotion_target(int nid,
 	int low;
 
 	node_get_allowed_targets(NODE_DATA(nid), &nodes);
-	why = allowed(&nodes, limits);
+	nodes_andnot(nodes, nodes, *top);
+	why = ktierd_allowed(&nodes, limits);
 	if (why != KTIERD_MOVABLE)
 		return why;
 
@@ -342,7 +342,7 @@ enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 					 int *target)
 {
 	nodemask_t nodes = *top;
-	enum ktierd_fail why = allowed(&nodes, limits);
+	enum ktierd_fail why = ktierd_allowed(&nodes, limits);
 	int up;
 
 	if (why != KTIERD_MOVABLE)

@@ -51,11 +51,13 @@ void ktierd_heat_rescale(struct ktierd_heat *heat, unsigned int from_ms,
 /**
  * ktierd_heat_window() - what the reading walk found
  * @heat: the page's history
- * @touched: the page was touched in the window
+ * @touched: the page was touched in the window, and so used as well
  */
 void ktierd_heat_window(struct ktierd_heat *heat, bool touched)
 {
 	heat->windows = (heat->windows << 1) | touched;
+	if (touched)
+		heat->idle_ticks = 0;
 }
 
 /**

@@ -6,7 +6,11 @@
  * A block of small pages costs two bytes a page and one huge page costs a
  * header, so histories take some 0.05 % of what is tracked.  Blocks are keyed
  * by address and not by folio: what ages is the use that the process makes of
- * a place, and a page that is moved, swapped or copied keeps it.
+ * a place, and a page that is moved, swapped or copied keeps it. While nothing
+ * is present there it stands still.
+ *
+ * They are charged to the memory cgroup of the process, which is what makes
+ * them: the caller sets it as the active one.
  *
  * No locks: a slot's blocks belong to the thread, until the slot is freed.
  */
@@ -22,9 +26,9 @@ static struct ktierd_block *block_alloc(unsigned int nr, gfp_t gfp)
 	struct ktierd_block *block;
 
 	if (nr == KTIERD_BLOCK_PAGES)
-		block = kmem_cache_zalloc(block_cache, gfp);
+		block = kmem_cache_zalloc(block_cache, gfp | __GFP_ACCOUNT);
 	else
-		block = kzalloc(struct_size(block, heat, nr), gfp);
+		block = kzalloc(struct_size(block, heat, nr), gfp | __GFP_ACCOUNT);
 	if (!block)
 		return NULL;
 	block->nr = nr;

@@ -138,14 +138,25 @@ static inline struct folio *ktierd_pte_folio(struct vm_area_struct *vma,
 	return folio && !folio_is_zone_device(folio) ? folio : NULL;
 }
 
-static inline struct folio *ktierd_pmd_folio(pmd_t pmd)
+static inline struct folio *ktierd_pmd_folio(struct vm_area_struct *vma,
+					     unsigned long addr, pmd_t pmd)
 {
-	if (!pmd_present(pmd) || !pmd_trans_huge(pmd) || is_huge_zero_pmd(pmd))
+	if (!pmd_present(pmd) || !pmd_trans_huge(pmd))
 		return NULL;
-	return pmd_folio(pmd);
+	return vm_normal_folio_pmd(vma, addr, pmd);
 }
 
 extern const char * const ktierd_fail_names[KTIERD_NR_FAILS];
+
+/**
+ * struct ktierd_limits - where the owner of a process lets its memory live
+ * @cpuset: nodes of the owner's cpuset
+ * @policy: nodes that the mempolicy of the VMA, or else the owner's, allows
+ */
+struct ktierd_limits {
+	nodemask_t cpuset;
+	nodemask_t policy;
+};
 
 /**
  * struct ktierd_walk - a walk over the marked VMAs of a process
@@ -158,6 +169,10 @@ extern const char * const ktierd_fail_names[KTIERD_NR_FAILS];
  * @next: address at which the walk goes on
  * @stop: let go of mmap_lock at the end of this PMD
  * @marked: a marked VMA was met
+ * @owner_known: @owner is valid; it is not when mmap_lock was let go of
+ * @owner: limits of the owner of the process
+ * @vma: limits of the VMA that the walk is in, if ktierd_walk_limits() was
+ *	called for it
  */
 struct ktierd_walk {
 	struct ktierd_slot *slot;
@@ -170,16 +185,9 @@ struct ktierd_walk {
 	unsigned long next;
 	bool stop;
 	bool marked;
-};
-
-/**
- * struct ktierd_limits - where the owner of a process lets its memory live
- * @cpuset: nodes of the owner's cpuset
- * @policy: nodes that the mempolicy of the VMA, or else the owner's, allows
- */
-struct ktierd_limits {
-	nodemask_t cpuset;
-	nodemask_t policy;
+	bool owner_known;
+	struct ktierd_limits owner;
+	struct ktierd_limits vma;
 };
 
 /* ktierd.c */
@@ -196,13 +204,14 @@ unsigned int ktierd_hot_level(void);
 
 /* sample.c */
 int ktierd_walk_mm(struct ktierd_walk *walk);
+bool ktierd_walk_limits(struct ktierd_walk *walk, struct vm_area_struct *vma);
 int ktierd_sample_clear(struct ktierd_slot *slot,
 			const struct ktierd_round *round);
 int ktierd_sample_read(struct ktierd_slot *slot,
 		       const struct ktierd_round *round);
 void ktierd_sample_begin(void);
-u64 ktierd_sample_end(const struct ktierd_round *round,
-		      struct ktierd_census *census);
+u64 ktierd_sample_end(struct ktierd_census *census);
+void ktierd_sample_forget(void);
 u64 ktierd_pages_scanned(void);
 u64 ktierd_pages_young(void);
 u64 ktierd_node_pages(int nid, unsigned int from, unsigned int to);
@@ -226,8 +235,10 @@ void ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
 		       const struct ktierd_limits *owner,
 		       struct ktierd_limits *limits);
 bool ktierd_owner_allows(struct mm_struct *mm, int nid);
+enum ktierd_fail ktierd_allowed(nodemask_t *nodes,
+				const struct ktierd_limits *limits);
 enum ktierd_fail ktierd_folio_movable(struct folio *folio);
-enum ktierd_fail ktierd_demotion_target(int nid,
+enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 					const struct ktierd_limits *limits,
 					int *target);
 enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,

@@ -18,6 +18,9 @@
  *   the cursor.  Then it leaves that to the thread, and takes mmap_lock for
  *   writing once: behind this, the thread has let go of the page tables, and
  *   looks at ktierd_slot_alive() before it goes on.
+ * - The thread never waits for mmap_lock: whoever holds it may wait for
+ *   anything. It tries a few times and else leaves the process for the next
+ *   round.
  * - A process is registered with mmap_lock held for writing (or, in exec,
  *   before anyone knows its mm), and the thread drops one that has no marked
  *   VMA with mmap_lock held for reading, so that the two can't miss each other.
@@ -57,8 +60,8 @@ static struct kmem_cache *slot_cache;
 static DECLARE_WAIT_QUEUE_HEAD(ktierd_wait);
 static bool available __read_mostly;
 static bool enabled = true;
-/* Counts changes of what the thread may be waiting by. */
-static unsigned int changes;
+/* Counts changes of what the thread works by; read before the values are. */
+static atomic_t changes = ATOMIC_INIT(0);
 
 /* The thread's own; others read single words. */
 static struct ktierd_round round;
@@ -121,7 +124,7 @@ unsigned int ktierd_hot_level(void)
  */
 void ktierd_tunables_changed(void)
 {
-	WRITE_ONCE(changes, READ_ONCE(changes) + 1);
+	atomic_inc(&changes);
 	wake_up(&ktierd_wait);
 }
 
@@ -185,7 +188,7 @@ int __ktierd_enter(struct mm_struct *mm)
 
 	if (!slot)
 		return -ENOMEM;
-	xa_init(&slot->blocks);
+	xa_init_flags(&slot->blocks, XA_FLAGS_ACCOUNT);
 	mm_slot = &slot->slot;
 
 	mmgrab(mm);
@@ -250,18 +253,18 @@ static bool mm_unmarked(struct mm_struct *mm)
 
 /*
  * Take the cursor on to the next slot, and free the one it comes from if that
- * has had its day.
+ * has had its day. If it has not, then an exit may free slot and mm as soon as
+ * ktierd_lock is dropped.
  */
 static struct ktierd_slot *leave_slot(struct ktierd_slot *slot)
 {
 	struct mm_struct *mm = slot->slot.mm;
 	struct list_head *next;
-	bool drop = false;
+	bool locked, drop;
 
-	if (!slot->marked && slot->cleared == round.nr) {
-		mmap_read_lock(mm);
-		drop = ktierd_slot_alive(slot) && mm_unmarked(mm);
-	}
+	locked = !slot->marked && slot->cleared == round.nr &&
+		 mmap_read_trylock(mm);
+	drop = locked && ktierd_slot_alive(slot) && mm_unmarked(mm);
 
 	spin_lock(&ktierd_lock);
 	next = slot->slot.mm_node.next;
@@ -272,10 +275,10 @@ static struct ktierd_slot *leave_slot(struct ktierd_slot *slot)
 	drop |= slot_gone(slot);
 	if (drop)
 		unlink_slot(slot);
+	if (locked)
+		mmap_read_unlock(mm);
 	spin_unlock(&ktierd_lock);
 
-	if (!slot->marked && slot->cleared == round.nr)
-		mmap_read_unlock(mm);
 	if (drop)
 		free_slot(slot);
 	return cursor;
@@ -391,7 +394,7 @@ static bool has_work(void)
 
 static u64 now_ms(void)
 {
-	return ktime_to_ms(ktime_get_boottime());
+	return ktime_to_ms(ktime_get());
 }
 
 static u64 cpu_ns(void)
@@ -399,23 +402,21 @@ static u64 cpu_ns(void)
 	return task_sched_runtime(current);
 }
 
-/* Sleep, unless there is something new to look at. */
-static void rest(u64 ns)
+/* Sleep, unless something has changed since @seen. */
+static void rest(u64 ns, int seen)
 {
-	unsigned int seen = READ_ONCE(changes);
-
 	wait_event_freezable_timeout(ktierd_wait, kthread_should_stop() ||
-				     seen != READ_ONCE(changes),
+				     seen != atomic_read(&changes),
 				     nsecs_to_jiffies(ns) + 1);
 }
 
-static void wait_window(unsigned int us)
+static void wait_window(unsigned int us, int seen)
 {
 	/* A jiffy is too coarse for a short one. */
 	if (us <= KTIERD_WINDOW_START_US)
 		usleep_range_state(us, us + us / 8, TASK_IDLE);
 	else
-		rest((u64)us * NSEC_PER_USEC);
+		rest((u64)us * NSEC_PER_USEC, seen);
 }
 
 /*
@@ -451,14 +452,14 @@ static void begin_round(void)
 			   min(window_ms, interval_ms) * USEC_PER_MSEC);
 }
 
-static void sample(void)
+static void sample(int seen)
 {
 	struct ktierd_slot *slot = NULL;
 
 	ktierd_sample_begin();
 	while ((slot = ktierd_next_slot(slot)))
 		ktierd_sample_clear(slot, &round);
-	wait_window(round.window_us);
+	wait_window(round.window_us, seen);
 	while ((slot = ktierd_next_slot(slot)))
 		if (slot->cleared == round.nr)
 			ktierd_sample_read(slot, &round);
@@ -488,10 +489,9 @@ static void tune_window(u64 touched, u64 capacity)
 
 static void make_plan(void)
 {
-	struct ktierd_census census = {};
-	u64 touched;
+	struct ktierd_census census;
+	u64 touched = ktierd_sample_end(&census);
 
-	touched = ktierd_sample_end(&round, &census);
 	ktierd_top_room(&round.top, &census.room, &census.shortfall);
 	census.may_move = may_move();
 	ktierd_policy_plan(&census, &plan);
@@ -520,12 +520,18 @@ static void migrate(void)
 static u64 go_round(void)
 {
 	u64 start = cpu_ns(), sampled;
+	int seen = atomic_read(&changes);
+	bool whole;
 
 	begin_round();
-	sample();
-	make_plan();
+	sample(seen);
+	/* If it was disabled meanwhile it has seen a part only. */
+	whole = ktierd_enabled();
+	if (whole)
+		make_plan();
 	sampled = cpu_ns();
-	migrate();
+	if (whole)
+		migrate();
 
 	WRITE_ONCE(scan_ns, scan_ns + sampled - start);
 	WRITE_ONCE(migrate_ns, migrate_ns + cpu_ns() - sampled);
@@ -537,6 +543,7 @@ static u64 go_round(void)
 static void rest_of_interval(u64 start_ns, u64 sampling_ns)
 {
 	while (has_work() && !kthread_should_stop()) {
+		int seen = atomic_read(&changes);
 		u64 ns = READ_ONCE(ktierd_tunables.scan_interval_ms) *
 			 (u64)NSEC_PER_MSEC;
 		u64 passed = ktime_get_ns() - start_ns;
@@ -545,7 +552,7 @@ static void rest_of_interval(u64 start_ns, u64 sampling_ns)
 			     READ_ONCE(ktierd_tunables.cpu_percent));
 		if (passed >= ns)
 			break;
-		rest(ns - passed);
+		rest(ns - passed, seen);
 	}
 }
 
@@ -557,6 +564,8 @@ static int ktierd(void *unused)
 	while (!kthread_should_stop()) {
 		u64 start_ns, sampling_ns = 0;
 
+		if (!ktierd_nr_processes())
+			ktierd_sample_forget();
 		wait_event_freezable(ktierd_wait, has_work() ||
 				     kthread_should_stop());
 		start_ns = ktime_get_ns();

@@ -35,9 +35,6 @@
  * @walk: the walk that isolates them
  * @quota: what is still to be moved
  * @promote: up, else down
- * @owner_known: @owner is valid
- * @owner: limits of the owner of the process
- * @vma: limits of the VMA that the walk is in
  * @batch: pages that are isolated
  * @moved: pages that were moved
  * @failed: pages that were wanted and stayed
@@ -46,9 +43,6 @@ struct ktierd_move {
 	struct ktierd_walk walk;
 	struct ktierd_quota *quota;
 	bool promote;
-	bool owner_known;
-	struct ktierd_limits owner;
-	struct ktierd_limits vma;
 	unsigned int batch;
 	u64 moved;
 	u64 failed;
@@ -203,11 +197,12 @@ static enum ktierd_fail why_left(struct folio *folio,
 static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 {
 	struct ktierd_dst dst = { .nid = nid, .promote = move->promote };
-	bool allowed = ktierd_owner_allows(move->walk.slot->slot.mm, nid);
 	struct folio *folio;
+	bool allowed;
 
 	if (list_empty(list))
 		return;
+	allowed = ktierd_owner_allows(move->walk.slot->slot.mm, nid);
 	if (allowed)
 		migrate_pages(list, dst_alloc, dst_put, (unsigned long)&dst,
 			      MIGRATE_ASYNC, MR_KTIERD, NULL);
@@ -233,21 +228,16 @@ static void move_batch(struct ktierd_walk *walk)
 		}
 		move->batch = 0;
 	}
-	/* Cpuset and policy may be others when the lock is taken again. */
-	move->owner_known = false;
+	if (!READ_ONCE(ktierd_tunables.migrate_mbps))
+		move->quota->pages = 0;
 }
 
 static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
 
-	if (!move->quota->pages)
+	if (!move->quota->pages || !ktierd_walk_limits(walk, vma))
 		return false;
-	if (!move->owner_known &&
-	    !ktierd_owner_limits(vma->vm_mm, &move->owner))
-		return false;
-	move->owner_known = true;
-	ktierd_vma_limits(vma, vma->vm_start, &move->owner, &move->vma);
 	memset(targets, 0, sizeof(*targets) * nr_node_ids);
 	return true;
 }
@@ -262,17 +252,20 @@ static enum ktierd_fail find_target(struct ktierd_move *move,
 				    struct vm_area_struct *vma,
 				    unsigned long addr, int nid)
 {
+	const nodemask_t *top = &move->walk.round->top;
+	const struct ktierd_limits *limits = &move->walk.vma;
+
 	if (policy_by_page(vma))
-		ktierd_vma_limits(vma, addr, &move->owner, &move->vma);
+		ktierd_vma_limits(vma, addr, &move->walk.owner,
+				  &move->walk.vma);
 	else if (targets[nid].known)
 		return targets[nid].why;
 
 	if (move->promote)
-		targets[nid].why =
-			ktierd_promotion_target(nid, &move->walk.round->top,
-						&move->vma, &targets[nid].nid);
+		targets[nid].why = ktierd_promotion_target(nid, top, limits,
+							   &targets[nid].nid);
 	else
-		targets[nid].why = ktierd_demotion_target(nid, &move->vma,
+		targets[nid].why = ktierd_demotion_target(nid, top, limits,
 							  &targets[nid].nid);
 	targets[nid].known = true;
 	return targets[nid].why;
@@ -395,7 +388,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
-		struct folio *folio = ktierd_pmd_folio(*pmd);
+		struct folio *folio = ktierd_pmd_folio(vma, addr, *pmd);
 
 		if (folio && block->nr == 1)
 			consider(move, folio, vma, addr, block->heat, 1, true);

@@ -20,29 +20,48 @@
  * set, which it takes for the bit.
  */
 
+#include <linux/delay.h>
+#include <linux/freezer.h>
+#include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
 #include <linux/page_idle.h>
-#include <linux/sched/signal.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <asm/tlbflush.h>
 
 #include "../internal.h"
 #include "internal.h"
 
+/* How long to try for the mmap_lock of a process, about twice this in all. */
+#define KTIERD_LOCK_WAIT_US	5000
+
 /* What a walk found below one PMD; the thread's own. */
 static struct {
 	DECLARE_BITMAP(present, KTIERD_BLOCK_PAGES);
 	DECLARE_BITMAP(young, KTIERD_BLOCK_PAGES);
 	s16 nid[KTIERD_BLOCK_PAGES];
+	s8 why[KTIERD_BLOCK_PAGES];	/* enum ktierd_fail */
 } found;
 
-/* Pages by node and level: being counted, and as the last round left them. */
+/* What keeps pages of the VMA that the walk is in from going up, and down. */
+static enum ktierd_fail why_not_up, why_not_down;
+
+/*
+ * Marked pages by node and level: being counted, and as the last round left
+ * them; and those of each tier that can move.
+ */
 static u64 (*counting)[KTIERD_LEVELS];
 static u64 (*counted)[KTIERD_LEVELS];
+static struct ktierd_census movable;
 static u64 touched;
 
 static atomic64_t pages_scanned;
 static atomic64_t pages_young;
+
+static bool walk_should_stop(struct ktierd_walk *walk, struct mm_struct *mm)
+{
+	return walk->stop || need_resched() || mmap_lock_is_contended(mm);
+}
 
 static int walk_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 		    struct mm_walk *mm_walk)
@@ -53,15 +72,40 @@ static int walk_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 	walk->pmd(walk, mm_walk->vma, pmd, addr, end, &mm_walk->action);
 	if (mm_walk->action == ACTION_AGAIN)
 		return 0;
-	return walk->stop || need_resched() ||
-	       mmap_lock_is_contended(mm_walk->mm);
+	return walk_should_stop(walk, mm_walk->mm);
+}
+
+static int walk_hole(unsigned long addr, unsigned long next, int depth,
+		     struct mm_walk *mm_walk)
+{
+	struct ktierd_walk *walk = mm_walk->private;
+
+	walk->next = next;
+	return walk_should_stop(walk, mm_walk->mm);
 }
 
 /* .pmd_entry alone: a walk with .pte_entry would split huge pages. */
 static const struct mm_walk_ops walk_ops = {
 	.pmd_entry	= walk_pmd,
+	.pte_hole	= walk_hole,
 	.walk_lock	= PGWALK_RDLOCK,
 };
+
+/*
+ * Whoever holds mmap_lock for writing may wait for anything, a disk or a
+ * server that does not answer; the thread has others to look after.
+ */
+static bool lock_mm(struct mm_struct *mm)
+{
+	unsigned int us;
+
+	for (us = 50; us <= KTIERD_LOCK_WAIT_US; us *= 2) {
+		if (mmap_read_trylock(mm))
+			return true;
+		usleep_range_state(us, us * 2, TASK_IDLE);
+	}
+	return mmap_read_trylock(mm);
+}
 
 /* Walk until somebody wants the lock or the processor, or to the end. */
 static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
@@ -70,12 +114,14 @@ static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
 	int ret = 0;
 	VMA_ITERATOR(vmi, mm, walk->next);
 
-	mmap_read_lock(mm);
+	if (!lock_mm(mm))
+		return -EBUSY;
 	if (!ktierd_slot_alive(walk->slot)) {
 		mmap_read_unlock(mm);
 		return -ESRCH;
 	}
 	walk->stop = false;
+	walk->owner_known = false;
 	for_each_vma(vmi, vma) {
 		unsigned long start = max(vma->vm_start, walk->next);
 
@@ -87,7 +133,7 @@ static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
 		if (ret)
 			break;
 		walk->next = vma->vm_end;
-		if (need_resched() || mmap_lock_is_contended(mm)) {
+		if (walk_should_stop(walk, mm)) {
 			ret = 1;
 			break;
 		}
@@ -103,7 +149,8 @@ static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
  * mmap_lock is taken for reading, and dropped between PMDs whenever somebody
  * waits for it or the walk was stopped.
  *
- * Return: 0 when all was visited, -ESRCH if the process goes away.
+ * Return: 0 when all was visited, -ESRCH if the process goes away, -EBUSY if
+ * its mmap_lock is not to be had, -EINTR if the thread was disabled meanwhile.
  */
 int ktierd_walk_mm(struct ktierd_walk *walk)
 {
@@ -115,9 +162,29 @@ int ktierd_walk_mm(struct ktierd_walk *walk)
 		ret = walk_some(walk, walk->slot->slot.mm);
 		if (walk->unlocked)
 			walk->unlocked(walk);
+		if (ret > 0 && !ktierd_enabled())
+			ret = -EINTR;
 		cond_resched();
+		try_to_freeze();
 	} while (ret > 0);
 	return ret;
+}
+
+/**
+ * ktierd_walk_limits() - learn where the pages of a VMA may live
+ * @walk: the walk that is about to go into it; @vma is the answer
+ * @vma: the VMA
+ *
+ * Return: false if that is not known, and the VMA is to be skipped.
+ */
+bool ktierd_walk_limits(struct ktierd_walk *walk, struct vm_area_struct *vma)
+{
+	if (!walk->owner_known)
+		walk->owner_known = ktierd_owner_limits(vma->vm_mm,
+							&walk->owner);
+	if (walk->owner_known)
+		ktierd_vma_limits(vma, vma->vm_start, &walk->owner, &walk->vma);
+	return walk->owner_known;
 }
 
 /* Somebody else may ask for the bit that was just cleared. */
@@ -131,7 +198,7 @@ static void give_back_young(struct folio *folio)
 static void clear_huge(struct vm_area_struct *vma, unsigned long addr,
 		       pmd_t *pmd)
 {
-	struct folio *folio = ktierd_pmd_folio(*pmd);
+	struct folio *folio = ktierd_pmd_folio(vma, addr & PMD_MASK, *pmd);
 
 	if (!folio)
 		return;
@@ -160,17 +227,25 @@ static void clear_pte(struct vm_area_struct *vma, unsigned long addr,
 	}
 }
 
+static void note_folio(struct folio *folio, unsigned int i)
+{
+	__set_bit(i, found.present);
+	found.nid[i] = folio_nid(folio);
+	found.why[i] = ktierd_folio_movable(folio);
+}
+
 static void read_huge(struct vm_area_struct *vma, unsigned long addr,
 		      pmd_t *pmd)
 {
-	struct folio *folio = ktierd_pmd_folio(*pmd);
+	struct folio *folio = ktierd_pmd_folio(vma, addr & PMD_MASK, *pmd);
 
 	if (!folio)
 		return;
-	__set_bit(0, found.present);
-	found.nid[0] = folio_nid(folio);
-	if (pmd_young(*pmd) ||
-	    mmu_notifier_test_young(vma->vm_mm, addr & PMD_MASK))
+	note_folio(folio, 0);
+	/* Testing would ask about one address only, so clear. */
+	if (mmu_notifier_clear_young(vma->vm_mm, addr & PMD_MASK,
+				     (addr & PMD_MASK) + PMD_SIZE) ||
+	    pmd_young(*pmd))
 		__set_bit(0, found.young);
 }
 
@@ -182,8 +257,7 @@ static void read_pte(struct vm_area_struct *vma, unsigned long addr,
 
 	if (!folio)
 		return;
-	__set_bit(i, found.present);
-	found.nid[i] = folio_nid(folio);
+	note_folio(folio, i);
 	if (pte_young(ptent) || mmu_notifier_test_young(vma->vm_mm, addr))
 		__set_bit(i, found.young);
 }
@@ -272,6 +346,8 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		*action = ACTION_AGAIN;
 		return;
 	}
+	if (bitmap_empty(found.present, nr))
+		return;
 	block = walk_block(walk, addr, nr);
 	if (!block) {
 		starved_addr = addr;
@@ -284,13 +360,10 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		i = pte_index(addr);
 		last = pte_index(end - 1);
 	}
-	for (; i <= last; i++) {
+	for (; i <= last; i++)
 		if (test_bit(i, found.present))
 			ktierd_heat_age(&block->heat[i],
 					test_bit(i, found.young), block->ticks);
-		else
-			block->heat[i] = (struct ktierd_heat){};
-	}
 }
 
 /*
@@ -304,10 +377,24 @@ static void clear_unlocked(struct ktierd_walk *walk)
 	if (!starved_nr)
 		return;
 	block = ktierd_history_get(walk->slot, starved_addr, starved_nr,
-				   GFP_KERNEL);
+				   GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (block)
 		block_begin(block, walk->round);
 	starved_nr = 0;
+}
+
+/* Walk with what it allocates charged to the process. */
+static int walk_charged(struct ktierd_walk *walk)
+{
+	struct mem_cgroup *memcg, *old;
+	int ret;
+
+	memcg = get_mem_cgroup_from_mm(walk->slot->slot.mm);
+	old = set_active_memcg(memcg);
+	ret = ktierd_walk_mm(walk);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return ret;
 }
 
 /**
@@ -315,7 +402,7 @@ static void clear_unlocked(struct ktierd_walk *walk)
  * @slot: the process
  * @round: the round
  *
- * Return: 0, or -ESRCH if the process goes away.
+ * Return: 0, or the error of ktierd_walk_mm().
  */
 int ktierd_sample_clear(struct ktierd_slot *slot,
 			const struct ktierd_round *round)
@@ -326,18 +413,9 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 		.pmd		= clear_pmd,
 		.unlocked	= clear_unlocked,
 	};
-	struct mm_struct *mm = slot->slot.mm;
-	int ret = ktierd_walk_mm(&walk);
+	int ret = walk_charged(&walk);
 
-	if (ret)
-		return ret;
-
-	mmap_read_lock(mm);
-	if (ktierd_slot_alive(slot))
-		flush_tlb_mm(mm);
-	else
-		ret = -ESRCH;
-	mmap_read_unlock(mm);
+	flush_tlb_mm(slot->slot.mm);
 	if (ret)
 		return ret;
 
@@ -347,19 +425,53 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 	return 0;
 }
 
+static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
+{
+	nodemask_t up = walk->round->top, down;
+
+	if (!ktierd_walk_limits(walk, vma))
+		return false;
+	nodes_andnot(down, node_states[N_MEMORY], up);
+	why_not_up = ktierd_allowed(&up, &walk->vma);
+	why_not_down = ktierd_allowed(&down, &walk->vma);
+	return true;
+}
+
+/*
+ * A page that can't move has no part in the plan: it would stand for room that
+ * nobody can have, or for a promotion that never comes. If it is one that
+ * belongs on the other side, count why it stays.
+ */
+static void count_for_plan(struct ktierd_block *block, unsigned int i,
+			   unsigned int level, unsigned int nr_pages, bool top)
+{
+	enum ktierd_fail why = found.why[i];
+
+	if (why == KTIERD_MOVABLE)
+		why = top ? why_not_down : why_not_up;
+	if (why != KTIERD_MOVABLE) {
+		if (top ? level == KTIERD_LEVEL_COLD :
+			  level >= ktierd_hot_level())
+			ktierd_count_fail(why, nr_pages);
+	} else if (top) {
+		movable.top[level] += nr_pages;
+		block->coldest_top = min_t(int, block->coldest_top, level);
+	} else {
+		movable.low[level] += nr_pages;
+		block->hottest_low = max_t(int, block->hottest_low, level);
+	}
+}
+
 static void count_page(struct ktierd_block *block, unsigned int i,
 		       unsigned int nr_pages, const struct ktierd_round *round)
 {
 	int nid = found.nid[i];
-	int level;
+	unsigned int level;
 
 	ktierd_heat_window(&block->heat[i], test_bit(i, found.young));
 	level = ktierd_heat_level(&block->heat[i], round->cold_ticks);
 	counting[nid][level] += nr_pages;
-	if (node_isset(nid, round->top))
-		block->coldest_top = min_t(int, block->coldest_top, level);
-	else
-		block->hottest_low = max_t(int, block->hottest_low, level);
+	count_for_plan(block, i, level, nr_pages, node_isset(nid, round->top));
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -374,6 +486,8 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		*action = ACTION_AGAIN;
 		return;
 	}
+	if (bitmap_empty(found.present, nr))
+		return;
 	block = walk_block(walk, addr, nr);
 	if (!block)
 		return;
@@ -382,7 +496,7 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		block->coldest_top = KTIERD_LEVELS;
 		block->hottest_low = -1;
 	}
-	nr_pages = nr == 1 ? HPAGE_PMD_NR : 1;
+	nr_pages = nr == 1 ? KTIERD_BLOCK_PAGES : 1;
 	for_each_set_bit(i, found.present, nr)
 		count_page(block, i, nr_pages, walk->round);
 
@@ -399,7 +513,7 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
  * @slot: the process
  * @round: the round, the same that began the window
  *
- * Return: 0, or -ESRCH if the process goes away.
+ * Return: 0, or the error of ktierd_walk_mm().
  */
 int ktierd_sample_read(struct ktierd_slot *slot,
 		       const struct ktierd_round *round)
@@ -408,9 +522,10 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 		.slot	= slot,
 		.round	= round,
 		.pmd	= read_pmd,
+		.enter	= read_enter,
 	};
 
-	return ktierd_walk_mm(&walk);
+	return walk_charged(&walk);
 }
 
 /**
@@ -419,32 +534,35 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 void ktierd_sample_begin(void)
 {
 	memset(counting, 0, sizeof(*counting) * nr_node_ids);
+	memset(&movable, 0, sizeof(movable));
 	touched = 0;
 }
 
 /**
  * ktierd_sample_end() - what the round has found
- * @round: the round
- * @census: where to add the pages of each tier and level
+ * @census: set to the pages of each tier and level that can move
  *
  * Return: pages that were touched in the window.
  */
-u64 ktierd_sample_end(const struct ktierd_round *round,
-		      struct ktierd_census *census)
+u64 ktierd_sample_end(struct ktierd_census *census)
 {
 	unsigned int level;
 	int nid;
 
-	for_each_node_state(nid, N_POSSIBLE) {
-		u64 *tier = node_isset(nid, round->top) ? census->top :
-							  census->low;
-
-		for (level = 0; level < KTIERD_LEVELS; level++) {
-			tier[level] += counting[nid][level];
+	for_each_node_state(nid, N_POSSIBLE)
+		for (level = 0; level < KTIERD_LEVELS; level++)
 			WRITE_ONCE(counted[nid][level], counting[nid][level]);
-		}
-	}
+	*census = movable;
 	return touched;
+}
+
+/**
+ * ktierd_sample_forget() - nothing is marked any more
+ */
+void ktierd_sample_forget(void)
+{
+	ktierd_sample_begin();
+	ktierd_sample_end(&(struct ktierd_census){});
 }
 
 u64 ktierd_pages_scanned(void)

@@ -79,6 +79,16 @@ static void idleness_adds_up_until_used(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, heat.idle_ticks, 0);
 }
 
+static void touch_in_a_window_is_use(struct kunit *test)
+{
+	struct ktierd_heat heat = { 0, 50 };
+
+	ktierd_heat_window(&heat, false);
+	KUNIT_EXPECT_EQ(test, heat.idle_ticks, 50);
+	ktierd_heat_window(&heat, true);
+	KUNIT_EXPECT_EQ(test, heat.idle_ticks, 0);
+}
+
 static void idleness_saturates(struct kunit *test)
 {
 	struct ktierd_heat heat = {};
@@ -126,6 +136,7 @@ static struct kunit_case heat_cases[] = {
 	KUNIT_CASE(hot_pages_sort_by_frequency),
 	KUNIT_CASE(window_is_forgotten_after_eight),
 	KUNIT_CASE(idleness_adds_up_until_used),
+	KUNIT_CASE(touch_in_a_window_is_use),
 	KUNIT_CASE(idleness_saturates),
 	KUNIT_CASE(idleness_survives_another_tick),
 	KUNIT_CASE(demoted_page_starts_again),
