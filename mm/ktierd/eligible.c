@@ -144,9 +144,11 @@ bool ktierd_owner_allows(struct mm_struct *mm, int nid)
 	       node_isset(nid, limits.cpuset);
 }
 
+/* Migration would split it. What changes under our feet, migration sees. */
 static bool folio_half_unmapped(struct folio *folio)
 {
 	return folio_order(folio) > 1 &&
+	       /* a look without the queue's lock; its owner may be at it */
 	       !data_race(list_empty(&folio->_deferred_list)) &&
 	       folio_test_partially_mapped(folio);
 }

@@ -69,6 +69,7 @@ static struct ktierd_plan plan;
 static u64 tick_start_ms;
 static u64 last_move_ms;
 static u64 nr_rounds;
+static u64 sampling_ns;		/* a round takes, averaged over some */
 static u64 scan_ns;
 static u64 migrate_ns;
 
@@ -240,8 +241,8 @@ void __ktierd_exit(struct mm_struct *mm)
 /* No mark is left, nor will new mappings have one; mmap_lock held. */
 static bool mm_unmarked(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
 
 	if (mm->def_flags & VM_TIER)
 		return false;
@@ -333,8 +334,8 @@ int ktierd_madvise(struct vm_area_struct *vma, int advice,
 
 static void mark_all(struct mm_struct *mm, bool on)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
 
 	for_each_vma(vmi, vma) {
 		if (!on)
@@ -516,8 +517,13 @@ static void migrate(void)
 		ktierd_migrate_promote(slot, &round, &plan.promote);
 }
 
-/* Return: CPU time that sampling took. */
-static u64 go_round(void)
+/* What a round takes is uneven: do not rest half a minute after a slow one. */
+static void average_sampling(u64 ns)
+{
+	sampling_ns = sampling_ns ? (3 * sampling_ns + ns) / 4 : ns;
+}
+
+static void go_round(void)
 {
 	u64 start = cpu_ns(), sampled;
 	int seen = atomic_read(&changes);
@@ -533,14 +539,14 @@ static u64 go_round(void)
 	if (whole)
 		migrate();
 
+	average_sampling(sampled - start);
 	WRITE_ONCE(scan_ns, scan_ns + sampled - start);
 	WRITE_ONCE(migrate_ns, migrate_ns + cpu_ns() - sampled);
 	WRITE_ONCE(nr_rounds, nr_rounds + 1);
-	return sampled - start;
 }
 
 /* The interval, or longer if scanning would take more CPU than it may. */
-static void rest_of_interval(u64 start_ns, u64 sampling_ns)
+static void rest_of_interval(u64 start_ns)
 {
 	while (has_work() && !kthread_should_stop()) {
 		int seen = atomic_read(&changes);
@@ -562,7 +568,7 @@ static int ktierd(void *unused)
 	set_user_nice(current, MAX_NICE);
 
 	while (!kthread_should_stop()) {
-		u64 start_ns, sampling_ns = 0;
+		u64 start_ns;
 
 		if (!ktierd_nr_processes())
 			ktierd_sample_forget();
@@ -570,8 +576,8 @@ static int ktierd(void *unused)
 				     kthread_should_stop());
 		start_ns = ktime_get_ns();
 		if (ktierd_tiers(&round.top))
-			sampling_ns = go_round();
-		rest_of_interval(start_ns, sampling_ns);
+			go_round();
+		rest_of_interval(start_ns);
 	}
 	return 0;
 }

@@ -381,7 +381,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
 	unsigned int i, nr;
 	pte_t *start, *pte;
-	spinlock_t *ptl;
+	spinlock_t *ptl;	/* of the table */
 
 	if (!block_wanted(move, block))
 		return;

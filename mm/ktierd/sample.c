@@ -110,9 +110,9 @@ static bool lock_mm(struct mm_struct *mm)
 /* Walk until somebody wants the lock or the processor, or to the end. */
 static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
 {
+	VMA_ITERATOR(vmi, mm, walk->next);
 	struct vm_area_struct *vma;
 	int ret = 0;
-	VMA_ITERATOR(vmi, mm, walk->next);
 
 	if (!lock_mm(mm))
 		return -EBUSY;
@@ -271,8 +271,8 @@ static unsigned int look(struct vm_area_struct *vma, pmd_t *pmd,
 			 unsigned long addr, unsigned long end, bool clear)
 {
 	unsigned int i = pte_index(addr);
-	spinlock_t *ptl;
 	pte_t *start, *pte;
+	spinlock_t *ptl;	/* of the table */
 
 	bitmap_zero(found.present, KTIERD_BLOCK_PAGES);
 	bitmap_zero(found.young, KTIERD_BLOCK_PAGES);

@@ -148,4 +148,5 @@ static struct kunit_suite heat_suite = {
 	.name = "ktierd_heat",
 	.test_cases = heat_cases,
 };
+
 kunit_test_suite(heat_suite);

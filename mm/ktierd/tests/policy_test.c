@@ -239,4 +239,5 @@ static struct kunit_suite policy_suite = {
 	.name = "ktierd_policy",
 	.test_cases = policy_cases,
 };
+
 kunit_test_suite(policy_suite);
