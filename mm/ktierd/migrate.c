@@ -379,6 +379,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
 	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
+	struct folio *folio;
 	unsigned int i, nr;
 	pte_t *start, *pte;
 	spinlock_t *ptl;	/* of the table */
@@ -388,8 +389,8 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
-		struct folio *folio = ktierd_pmd_folio(vma, addr, *pmd);
-
+		__acquire(ptl);	/* which sparse can't see */
+		folio = ktierd_pmd_folio(vma, addr, *pmd);
 		if (folio && block->nr == 1)
 			consider(move, folio, vma, addr, block->heat, 1, true);
 		spin_unlock(ptl);
@@ -403,6 +404,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		*action = ACTION_AGAIN;
 		return;
 	}
+	__acquire(ptl);
 	for (pte = start; addr != end; pte += nr, addr += nr * PAGE_SIZE) {
 		i = pte_index(addr);
 		nr = consider_pte(move, vma, addr, pte,

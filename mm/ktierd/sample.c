@@ -279,6 +279,7 @@ static unsigned int look(struct vm_area_struct *vma, pmd_t *pmd,
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
+		__acquire(ptl);	/* which sparse can't see */
 		if (clear)
 			clear_huge(vma, addr, pmd);
 		else
@@ -290,6 +291,7 @@ static unsigned int look(struct vm_area_struct *vma, pmd_t *pmd,
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!start)
 		return 0;
+	__acquire(ptl);
 	for (pte = start; addr != end; pte++, addr += PAGE_SIZE, i++) {
 		if (clear)
 			clear_pte(vma, addr, pte, i);
