@@ -70,6 +70,7 @@ struct ktierd_pace {
  * @exiting: the mm is on its way out and the thread has to free the slot
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
+ * @busy: its mmap_lock was not to be had
  * @demote: how moving down goes
  * @promote: how moving up goes
  *
@@ -81,6 +82,7 @@ struct ktierd_slot {
 	struct xarray blocks;
 	bool exiting;
 	bool marked;
+	bool busy;
 	u32 cleared;
 	struct ktierd_pace demote;
 	struct ktierd_pace promote;

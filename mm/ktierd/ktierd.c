@@ -18,8 +18,8 @@
  *   the cursor.  Then it leaves that to the thread, and takes mmap_lock for
  *   writing once: behind this, the thread has let go of the page tables, and
  *   looks at ktierd_slot_alive() before it goes on.
- * - The thread never waits for mmap_lock: whoever holds it may wait for
- *   anything. It tries a few times and else leaves the process for the next
+ * - The thread does not wait for mmap_lock for long: whoever holds it may wait
+ *   for anything. It tries for a while and else leaves the process for the next
  *   round.
  * - A process is registered with mmap_lock held for writing (or, in exec,
  *   before anyone knows its mm), and the thread drops one that has no marked

@@ -32,8 +32,9 @@
 #include "../internal.h"
 #include "internal.h"
 
-/* How long to try for the mmap_lock of a process, about twice this in all. */
-#define KTIERD_LOCK_WAIT_US	5000
+/* How long to sleep between tries for mmap_lock: at first, and at last. */
+#define KTIERD_LOCK_MIN_US	50
+#define KTIERD_LOCK_MAX_US	50000
 
 /* What a walk found below one PMD; the thread's own. */
 static struct {
@@ -93,18 +94,23 @@ static const struct mm_walk_ops walk_ops = {
 
 /*
  * Whoever holds mmap_lock for writing may wait for anything, a disk or a
- * server that does not answer; the thread has others to look after.
+ * server that does not answer; the thread has others to look after. So try for
+ * a tenth of a second, and only once if that was in vain the last time.
  */
-static bool lock_mm(struct mm_struct *mm)
+static bool lock_mm(struct ktierd_slot *slot)
 {
-	unsigned int us;
+	struct mm_struct *mm = slot->slot.mm;
+	unsigned int us = slot->busy ? UINT_MAX : KTIERD_LOCK_MIN_US;
 
-	for (us = 50; us <= KTIERD_LOCK_WAIT_US; us *= 2) {
-		if (mmap_read_trylock(mm))
-			return true;
+	while (!mmap_read_trylock(mm)) {
+		slot->busy = us > KTIERD_LOCK_MAX_US;
+		if (slot->busy)
+			return false;
 		usleep_range_state(us, us * 2, TASK_IDLE);
+		us *= 2;
 	}
-	return mmap_read_trylock(mm);
+	slot->busy = false;
+	return true;
 }
 
 /* Walk until somebody wants the lock or the processor, or to the end. */
@@ -114,7 +120,7 @@ static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
 	struct vm_area_struct *vma;
 	int ret = 0;
 
-	if (!lock_mm(mm))
+	if (!lock_mm(walk->slot))
 		return -EBUSY;
 	if (!ktierd_slot_alive(walk->slot)) {
 		mmap_read_unlock(mm);
