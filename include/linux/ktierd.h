@@ -45,7 +45,8 @@ void ktierd_tunables_changed(void);
 int __ktierd_enter(struct mm_struct *mm);
 void __ktierd_exit(struct mm_struct *mm);
 
-/* Best effort: a child that finds no memory for it is registered by its next
+/*
+ * Best effort: a child that finds no memory for it is registered by its next
  * madvise() or prctl(), and not sampled until then.
  */
 static inline void ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm)

@@ -127,8 +127,9 @@ enum ktierd_fail {
 	KTIERD_NR_FAILS,
 };
 
-/* The folio behind an entry, if ktierd has a say in it: not the zero page, nor
- * device memory.  The page-table lock is held.
+/*
+ * The folio behind an entry, if ktierd has a say in it: not the zero page, nor
+ * device memory. The page-table lock is held.
  */
 static inline struct folio *ktierd_pte_folio(struct vm_area_struct *vma,
 					     unsigned long addr, pte_t pte)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <linux/mempolicy.h>
 #include <stdlib.h>
@@ -22,8 +23,8 @@
 /* Pages asked about, or moved, in one call. */
 #define CHUNK_PAGES	4096UL
 
-unsigned long parse_number(const char *option, const char *text,
-			   unsigned long min, unsigned long max)
+static unsigned long parse_number(const char *option, const char *text,
+				  unsigned long min, unsigned long max)
 {
 	unsigned long number;
 	char *end;
@@ -35,6 +36,45 @@ unsigned long parse_number(const char *option, const char *text,
 		fail("%s takes a number from %lu to %lu, not '%s'.",
 		     option, min, max, text);
 	return number;
+}
+
+void parse_options(int argc, char **argv, const char *help, struct options *options)
+{
+	static const struct option known[] = {
+		{ "mib", required_argument, NULL, 'm' },
+		{ "hot-percent", required_argument, NULL, 'p' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "summary", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "socket", required_argument, NULL, 'u' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (c == 'm') {
+			options->mib = parse_number("--mib", optarg, 1, 1048576);
+		} else if (c == 'p') {
+			options->hot_percent = parse_number("--hot-percent", optarg, 1, 100);
+		} else if (c == 's') {
+			options->seconds = parse_number("--seconds", optarg, 1, 86400);
+		} else if (c == 'r') {
+			options->seed = parse_number("--seed", optarg, 0, ~0UL);
+		} else if (c == 'o') {
+			options->summary = optarg;
+		} else if (c == 'u' && options->takes_socket) {
+			options->socket = optarg;
+		} else if (c == 'h') {
+			fputs(help, stdout);
+			exit(0);
+		} else {
+			fail("see '%s --help'.", program_invocation_short_name);
+		}
+	}
+	if (optind < argc)
+		fail("'%s' is one argument too many; see '%s --help'.", argv[optind],
+		     program_invocation_short_name);
 }
 
 void *allocate(size_t count, size_t size)

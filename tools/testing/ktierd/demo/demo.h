@@ -30,9 +30,19 @@ enum {
 		exit(DEMO_UNABLE);					\
 	} while (0)
 
-/* A number from the command line, or a sentence and the end. */
-unsigned long parse_number(const char *option, const char *text,
-			   unsigned long min, unsigned long max);
+/* What the command line says. */
+struct options {
+	bool takes_socket;	/* --socket is one of them */
+	const char *socket;
+	unsigned long mib;
+	unsigned long seconds;
+	unsigned long hot_percent;
+	unsigned long seed;
+	const char *summary;	/* a file */
+};
+
+/* Take the options; what is wrong with them is said in a sentence, and the end. */
+void parse_options(int argc, char **argv, const char *help, struct options *options);
 void *allocate(size_t count, size_t size);
 u64 now_ns(void);
 

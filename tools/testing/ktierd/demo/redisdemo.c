@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -45,11 +44,8 @@ struct value {
 	u64 word[VALUE_WORDS - 2];
 };
 
-static struct {
-	const char *socket;
-	unsigned long mib, seconds, hot_percent, seed;
-	const char *summary;
-} option = {
+static struct options option = {
+	.takes_socket = true,
 	.mib = 200,
 	.seconds = 40,
 	.hot_percent = 10,
@@ -78,53 +74,6 @@ static const char help[] =
 "  --help           print this\n"
 "\n"
 "Exit status: 0 all bars met, 1 one not met, 2 could not run.\n";
-
-static void parse_options(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 'u' },
-		{ "mib", required_argument, NULL, 'm' },
-		{ "hot-percent", required_argument, NULL, 'p' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "seed", required_argument, NULL, 'r' },
-		{ "summary", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'u':
-			option.socket = optarg;
-			break;
-		case 'm':
-			option.mib = parse_number("--mib", optarg, 1, 1048576);
-			break;
-		case 'p':
-			option.hot_percent = parse_number("--hot-percent", optarg, 1, 100);
-			break;
-		case 's':
-			option.seconds = parse_number("--seconds", optarg, 1, 86400);
-			break;
-		case 'r':
-			option.seed = parse_number("--seed", optarg, 0, ~0UL);
-			break;
-		case 'o':
-			option.summary = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			exit(0);
-		default:
-			fail("see 'redisdemo --help'.");
-		}
-	}
-	if (optind < argc)
-		fail("'%s' is one argument too many; see 'redisdemo --help'.", argv[optind]);
-	if (!option.socket)
-		fail("--socket=PATH says where the server listens; see 'redisdemo --help'.");
-}
 
 /* Keys and values */
 
@@ -465,7 +414,9 @@ int main(int argc, char **argv)
 	pthread_t load;
 	pid_t pid;
 
-	parse_options(argc, argv);
+	parse_options(argc, argv, help, &option);
+	if (!option.socket)
+		fail("--socket=PATH says where the server listens; see 'redisdemo --help'.");
 	report.seconds = option.seconds;
 	report.patience = PATIENCE * option.seconds;
 	tiers_learn();

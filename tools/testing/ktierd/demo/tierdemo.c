@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <getopt.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,10 +37,7 @@ struct stamp {
 	u64 check;		/* of the two above */
 };
 
-static struct {
-	unsigned long mib, seconds, hot_percent, seed;
-	const char *summary;
-} option = {
+static struct options option = {
 	.mib = 384,
 	.seconds = 40,
 	.hot_percent = 10,
@@ -70,47 +66,6 @@ static const char help[] =
 "  --help           print this\n"
 "\n"
 "Exit status: 0 all bars met, 1 one not met, 2 could not run.\n";
-
-static void parse_options(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "mib", required_argument, NULL, 'm' },
-		{ "hot-percent", required_argument, NULL, 'p' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "seed", required_argument, NULL, 'r' },
-		{ "summary", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'm':
-			option.mib = parse_number("--mib", optarg, 1, 1048576);
-			break;
-		case 'p':
-			option.hot_percent = parse_number("--hot-percent", optarg, 1, 100);
-			break;
-		case 's':
-			option.seconds = parse_number("--seconds", optarg, 1, 86400);
-			break;
-		case 'r':
-			option.seed = parse_number("--seed", optarg, 0, ~0UL);
-			break;
-		case 'o':
-			option.summary = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			exit(0);
-		default:
-			fail("see 'tierdemo --help'.");
-		}
-	}
-	if (optind < argc)
-		fail("'%s' is one argument too many; see 'tierdemo --help'.", argv[optind]);
-}
 
 static u64 check_of(const struct stamp *stamp)
 {
@@ -248,7 +203,7 @@ int main(int argc, char **argv)
 	};
 	pthread_t application;
 
-	parse_options(argc, argv);
+	parse_options(argc, argv, help, &option);
 	report.seconds = option.seconds;
 	report.patience = option.seconds;
 	report.hot_within_s = HOT_BAR_SECONDS;

@@ -18,7 +18,6 @@
 #include "ktierd_test.h"
 
 #define SMALL		(8 * MIB)
-#define NEARLY_ALL	98
 #define JUST_EXIT	"--just-exit"
 #define BE_IDLE		"--be-idle"
 
@@ -45,36 +44,6 @@ FIXTURE_TEARDOWN(lifetime)
 {
 	kt_knobs_restore(&self->saved);
 	kt_cgroup_remove(&self->cgroup);
-}
-
-static int mark(struct kt_region *r)
-{
-	return madvise(r->addr, r->nr * kt_page(), MADV_TIER) ? -errno : 0;
-}
-
-static int unmark(void *arg)
-{
-	struct kt_region *r = arg;
-
-	return madvise(r->addr, r->nr * kt_page(), MADV_NOTIER) ? -errno : 0;
-}
-
-static bool is_on(pid_t pid, const struct kt_region *r, int node)
-{
-	return kt_region_count(pid, r, KT_ALL, node) * 100 >= NEARLY_ALL * (long)r->nr;
-}
-
-/* Idle, marked memory that nothing holds: wait until it has left for the lower tier. */
-static bool others_go_down(int top, int low)
-{
-	struct kt_region r;
-	bool ok;
-
-	if (kt_region_make(&r, SMALL, top) || mark(&r))
-		return false;
-	ok = KT_WAIT(is_on(0, &r, low), KT_PATIENCE) && kt_wait_scans(10);
-	unmark(&r);
-	return ok;
 }
 
 /*
@@ -139,7 +108,7 @@ TEST_F_TIMEOUT(lifetime, exit_in_the_middle_of_a_scan, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_set_sysctl("sample_window_ms", 50));
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	srand(1);
 	for (i = 0; i < STORM_CHILDREN + STORM_AT_ONCE; i++) {
 		slot = i % STORM_AT_ONCE;
@@ -157,9 +126,9 @@ TEST_F_TIMEOUT(lifetime, exit_in_the_middle_of_a_scan, KT_TIMEOUT)
 	}
 	EXPECT_EQ(0, wrong);
 	EXPECT_LT(scans, kt_sysfs("scans"));
-	ASSERT_EQ(0, unmark(&r));
+	ASSERT_EQ(0, kt_unmark(&r));
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == self->processes, KT_PATIENCE));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
@@ -197,7 +166,7 @@ TEST_F_TIMEOUT(lifetime, an_oom_kill_in_the_middle_of_a_scan, KT_TIMEOUT)
 		EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	}
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == self->processes, KT_PATIENCE));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 }
 
 /* A region that the parent has marked, to be written by the child: these are its own pages then. */
@@ -220,12 +189,12 @@ TEST_F_TIMEOUT(lifetime, a_forked_child_is_scanned, KT_TIMEOUT)
 	pid_t child;
 
 	ASSERT_EQ(0, kt_region_make(&in.r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&in.r));
+	ASSERT_EQ(0, kt_mark(&in.r));
 	child = kt_spawn(write_inherited, &in);
 	ASSERT_LT(0, child);
 	/* Only the child's mark is left. */
-	ASSERT_EQ(0, unmark(&in.r));
-	EXPECT_TRUE(KT_WAIT(is_on(child, &in.r, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_unmark(&in.r));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(child, &in.r, self->low), KT_PATIENCE));
 	kt_kill(child);
 	EXPECT_EQ(0, kt_region_wrong(&in.r));
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == self->processes, KT_PATIENCE));
@@ -265,7 +234,7 @@ TEST_F_TIMEOUT(lifetime, an_executed_program_is_scanned, KT_TIMEOUT)
 	}
 	close(fd[1]);
 	ASSERT_EQ(sizeof(r), read(fd[0], &r, sizeof(r)));
-	EXPECT_TRUE(KT_WAIT(is_on(pid, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(pid, &r, self->low), KT_PATIENCE));
 	kt_kill(pid);
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == self->processes, KT_PATIENCE));
 }
@@ -279,7 +248,7 @@ TEST_F_TIMEOUT(lifetime, memory_that_mremap_moved_goes_on, KT_TIMEOUT)
 	int i;
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	for (i = 0; i < 20; i++) {
 		to = kt_map(SMALL);
 		ASSERT_NE(MAP_FAILED, to);
@@ -287,10 +256,10 @@ TEST_F_TIMEOUT(lifetime, memory_that_mremap_moved_goes_on, KT_TIMEOUT)
 		r.addr = to;
 		usleep(KT_POLL_US);
 	}
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 	r.hot_step = 1;
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->top), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->top), KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
@@ -374,7 +343,7 @@ TEST_F_TIMEOUT(lifetime, mappings_come_and_go, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	for (i = 0; i < STORM_THREADS; i++) {
 		storm[i].seed = i + 1;
 		storm[i].end = kt_now() + STORM_SECONDS;
@@ -385,9 +354,9 @@ TEST_F_TIMEOUT(lifetime, mappings_come_and_go, KT_TIMEOUT)
 		EXPECT_EQ(0, storm[i].wrong);
 		EXPECT_LT(0, storm[i].rounds);
 	}
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 	EXPECT_EQ(0, kt_region_wrong(&r));
-	ASSERT_EQ(0, unmark(&r));
+	ASSERT_EQ(0, kt_unmark(&r));
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == self->processes, KT_PATIENCE));
 }
 
@@ -421,9 +390,9 @@ TEST_F_TIMEOUT(lifetime, pinned_pages_stay, KT_TIMEOUT)
 	vec.iov_len = HELD_PAGES * kt_page();
 	ASSERT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &vec, 1));
 
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(HELD_PAGES, part_on(&r, HELD_FIRST, HELD_PAGES, self->top));
 	EXPECT_LT(pinned, kt_sysfs("failed/pinned"));
 
@@ -448,9 +417,9 @@ TEST_F_TIMEOUT(lifetime, pages_in_a_pipe_stay, KT_TIMEOUT)
 	vec.iov_len = HELD_PAGES * kt_page();
 	ASSERT_EQ(vec.iov_len, vmsplice(fd[1], &vec, 1, 0));
 
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(HELD_PAGES, part_on(&r, HELD_FIRST, HELD_PAGES, self->top));
 
 	copy = kt_map(vec.iov_len);
@@ -462,6 +431,11 @@ TEST_F_TIMEOUT(lifetime, pages_in_a_pipe_stay, KT_TIMEOUT)
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
+static int unmark_region(void *arg)
+{
+	return kt_unmark(arg);
+}
+
 /* Fails if a page is moved although another process maps it that did not ask for it. */
 TEST_F_TIMEOUT(lifetime, pages_shared_with_others_stay, KT_TIMEOUT)
 {
@@ -470,14 +444,14 @@ TEST_F_TIMEOUT(lifetime, pages_shared_with_others_stay, KT_TIMEOUT)
 	pid_t child;
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
-	child = kt_spawn(unmark, &r);
+	ASSERT_EQ(0, kt_mark(&r));
+	child = kt_spawn(unmark_region, &r);
 	ASSERT_LT(0, child);
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 	EXPECT_LT(shared, kt_sysfs("failed/shared"));
 	kt_kill(child);
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
@@ -522,19 +496,19 @@ TEST_F_TIMEOUT(lifetime, the_lower_tier_goes_and_comes, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_make(&hot, SMALL, self->top));
 	hot.hot_step = 8;
 	ASSERT_EQ(0, kt_touch_start(&toucher, &hot, true));
-	ASSERT_EQ(0, mark(&idle));
-	ASSERT_EQ(0, mark(&hot));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &idle, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&idle));
+	ASSERT_EQ(0, kt_mark(&hot));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &idle, self->low), KT_PATIENCE));
 
 	gone = KT_WAIT(set_blocks(self->low, "offline") == 0, KT_PATIENCE);
 	if (gone) {
-		EXPECT_TRUE(is_on(0, &idle, self->top));
+		EXPECT_TRUE(kt_region_is_on(0, &idle, self->top));
 		/* There is nowhere to go. */
 		sleep(2);
-		EXPECT_TRUE(is_on(0, &idle, self->top));
+		EXPECT_TRUE(kt_region_is_on(0, &idle, self->top));
 	}
 	EXPECT_TRUE(KT_WAIT(set_blocks(self->low, "online_movable") == 0, KT_PATIENCE));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &idle, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &idle, self->low), KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&idle));
 	EXPECT_EQ(0, kt_region_wrong(&hot));

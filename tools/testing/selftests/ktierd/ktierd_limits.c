@@ -14,7 +14,6 @@
 #include "ktierd_test.h"
 
 #define SMALL		(8 * MIB)
-#define NEARLY_ALL	98
 
 /* Of the top tier's memory, in the tests of it. */
 #define HEADROOM	50
@@ -40,29 +39,6 @@ FIXTURE_TEARDOWN(limits)
 {
 	kt_knobs_restore(&self->saved);
 	kt_cgroup_remove(&self->cgroup);
-}
-
-static int mark(struct kt_region *r)
-{
-	return madvise(r->addr, r->nr * kt_page(), MADV_TIER) ? -errno : 0;
-}
-
-static bool is_on(pid_t pid, const struct kt_region *r, int node)
-{
-	return kt_region_count(pid, r, KT_ALL, node) * 100 >= NEARLY_ALL * (long)r->nr;
-}
-
-/* Idle, marked memory that nothing holds: wait until it has left for the lower tier. */
-static bool others_go_down(int top, int low)
-{
-	struct kt_region r;
-	bool ok;
-
-	if (kt_region_make(&r, SMALL, top) || mark(&r))
-		return false;
-	ok = KT_WAIT(is_on(0, &r, low), KT_PATIENCE) && kt_wait_scans(10);
-	madvise(r.addr, SMALL, MADV_NOTIER);
-	return ok;
 }
 
 /* Memory of a child of its own: nobody shares its pages. */
@@ -95,7 +71,7 @@ static int be_owner(void *arg)
 	o->r.hot_step = o->hot;
 	if (o->hot && kt_touch_start(&child_toucher, &o->r, true))
 		return -1;
-	return mark(&o->r);
+	return kt_mark(&o->r);
 }
 
 static int set_mems(const struct kt_cgroup *cg, int a, int b)
@@ -123,12 +99,12 @@ TEST_F_TIMEOUT(limits, a_cpuset_without_the_lower_tier_keeps_memory_up, KT_TIMEO
 	ASSERT_EQ(0, kt_region_map(&o.r, SMALL));
 	child = kt_spawn_in(&self->cgroup, be_owner, &o);
 	ASSERT_LT(0, child);
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(o.r.nr, kt_region_count(child, &o.r, KT_ALL, self->top));
 	EXPECT_LT(refused, kt_sysfs("failed/cpuset"));
 
 	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->low));
-	EXPECT_TRUE(KT_WAIT(is_on(child, &o.r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(child, &o.r, self->low), KT_PATIENCE));
 	kt_kill(child);
 }
 
@@ -148,11 +124,11 @@ TEST_F_TIMEOUT(limits, a_cpuset_without_the_top_tier_keeps_memory_down, KT_TIMEO
 	ASSERT_EQ(0, kt_region_map(&o.r, SMALL));
 	child = kt_spawn_in(&self->cgroup, be_owner, &o);
 	ASSERT_LT(0, child);
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(o.r.nr, kt_region_count(child, &o.r, KT_ALL, self->low));
 
 	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->low));
-	EXPECT_TRUE(KT_WAIT(is_on(child, &o.r, self->top), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(child, &o.r, self->top), KT_PATIENCE));
 	kt_kill(child);
 }
 
@@ -164,13 +140,13 @@ TEST_F_TIMEOUT(limits, memory_bound_to_the_top_tier_stays, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
 	ASSERT_EQ(0, kt_bind(r.addr, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 	EXPECT_LT(refused, kt_sysfs("failed/policy"));
 
 	ASSERT_EQ(0, kt_unbind(r.addr, SMALL));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 }
 
 /* Fails if the VMA's policy is asked for demotions only. */
@@ -183,12 +159,12 @@ TEST_F_TIMEOUT(limits, memory_bound_to_the_lower_tier_stays, KT_TIMEOUT)
 	r.hot_step = 1;
 	ASSERT_EQ(0, kt_bind(r.addr, SMALL, self->low));
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->low));
 
 	ASSERT_EQ(0, kt_unbind(r.addr, SMALL));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->top), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->top), KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
@@ -202,7 +178,7 @@ TEST_F_TIMEOUT(limits, a_process_bound_to_the_top_tier_stays, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_map(&o.r, SMALL));
 	child = kt_spawn(be_owner, &o);
 	ASSERT_LT(0, child);
-	EXPECT_TRUE(others_go_down(self->top, self->low));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(o.r.nr, kt_region_count(child, &o.r, KT_ALL, self->top));
 	kt_kill(child);
 }
@@ -217,13 +193,13 @@ TEST_F_TIMEOUT(limits, the_policy_may_change, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_make(&vma, SMALL, self->top));
 	ASSERT_EQ(0, kt_bind_two(vma.addr, SMALL, self->top, self->low));
 	ASSERT_EQ(0, set_policy(MPOL_BIND, self->top));
-	ASSERT_EQ(0, mark(&process));
-	ASSERT_EQ(0, mark(&vma));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &vma, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&process));
+	ASSERT_EQ(0, kt_mark(&vma));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &vma, self->low), KT_PATIENCE));
 	ASSERT_TRUE(kt_wait_scans(10));
 	EXPECT_EQ(process.nr, kt_region_count(0, &process, KT_ALL, self->top));
 	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, 0));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &process, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &process, self->low), KT_PATIENCE));
 }
 
 /* Take memory of @node, unmarked; huge pages, as that is faster. */
@@ -297,7 +273,7 @@ TEST_F_TIMEOUT(limits, promotion_stops_at_the_headroom, KT_TIMEOUT)
 	if (leave_free(self->top, headroom + 24 * 1024))
 		SKIP(return, "more than half of the top tier is in use");
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 
 	/* Some, as there is room for 24 MiB and not for 48. */
 	EXPECT_TRUE(KT_WAIT(kt_region_count(0, &r, KT_ALL, self->top) >= 1024, KT_PATIENCE));
@@ -310,7 +286,7 @@ TEST_F_TIMEOUT(limits, promotion_stops_at_the_headroom, KT_TIMEOUT)
 	EXPECT_GT(r.nr * 3 / 4, up);
 
 	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", 3));
-	EXPECT_TRUE(KT_WAIT(is_on(0, &r, self->top), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->top), KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
@@ -327,7 +303,7 @@ TEST_F_TIMEOUT(limits, demotion_restores_the_headroom, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_make(&r, bytes, self->top));
 	if (leave_free(self->top, headroom - 24 * 1024))
 		SKIP(return, "more than half of the top tier is in use");
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	ASSERT_TRUE(kt_wait_scans(10));
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 
@@ -358,8 +334,8 @@ TEST_F_TIMEOUT(limits, a_full_top_tier_exchanges_idle_for_hot, KT_TIMEOUT)
 	if (leave_free(self->top, headroom))
 		SKIP(return, "more than half of the top tier is in use");
 	ASSERT_EQ(0, kt_touch_start(&toucher, &hot, true));
-	ASSERT_EQ(0, mark(&idle));
-	ASSERT_EQ(0, mark(&hot));
+	ASSERT_EQ(0, kt_mark(&idle));
+	ASSERT_EQ(0, kt_mark(&hot));
 	EXPECT_TRUE(KT_WAIT(kt_region_percent(&hot, KT_ALL, self->top) >= 90, KT_PATIENCE));
 	EXPECT_LE(hot.nr / 2, kt_region_count(0, &idle, KT_ALL, self->low));
 	EXPECT_LE(headroom - 2 * SLACK_KB, kt_node_kb(self->top, "MemFree"));

@@ -18,9 +18,6 @@
 /* Every eighth page is hot, where a test does not say otherwise. */
 #define HOT_STEP	8
 
-/* Some pages may be isolated, or in a batch on the way to the LRU, at any one look. */
-#define NEARLY_ALL	98
-
 FIXTURE(placement) {
 	struct kt_knobs saved;
 	int top;
@@ -42,20 +39,10 @@ FIXTURE_TEARDOWN(placement)
 	kt_knobs_restore(&self->saved);
 }
 
-static int mark(struct kt_region *r)
-{
-	return madvise(r->addr, r->nr * kt_page(), MADV_TIER) ? -errno : 0;
-}
-
 static bool is_placed(const struct kt_region *r, int top, int low)
 {
-	return kt_region_percent(r, KT_HOT, top) >= NEARLY_ALL &&
-	       kt_region_percent(r, KT_IDLE, low) >= NEARLY_ALL;
-}
-
-static bool is_on(const struct kt_region *r, int node)
-{
-	return kt_region_percent(r, KT_ALL, node) >= NEARLY_ALL;
+	return kt_region_percent(r, KT_HOT, top) >= KT_NEARLY_ALL &&
+	       kt_region_percent(r, KT_IDLE, low) >= KT_NEARLY_ALL;
 }
 
 static void say_where(const struct kt_region *r, int top, int low)
@@ -119,7 +106,7 @@ TEST_F_TIMEOUT(hot_cold, hot_comes_up_and_cold_goes_down, KT_TIMEOUT)
 	ASSERT_LT(0, down);
 
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, variant->write));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	EXPECT_TRUE(KT_WAIT(is_placed(&r, self->top, self->low), 2 * KT_PATIENCE)) {
 		say_where(&r, self->top, self->low);
 	}
@@ -147,7 +134,7 @@ TEST_F_TIMEOUT(placement, it_follows_a_hot_set_that_changes, KT_TIMEOUT)
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, kt_region_make(&r[i], SMALL, i ? self->low : self->top));
 		r[i].hot_step = HOT_STEP;
-		ASSERT_EQ(0, mark(&r[i]));
+		ASSERT_EQ(0, kt_mark(&r[i]));
 	}
 	for (phase = 0; phase < 3; phase++) {
 		for (i = 0; i < 2; i++) {
@@ -184,8 +171,9 @@ TEST_F_TIMEOUT(placement, the_hottest_pages_stay_up, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_touch_start_restless(&toucher, &r));
 	hot = kt_region_count(0, &r, KT_HOT, self->top);
 	ASSERT_EQ(4, hot);
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(KT_WAIT(kt_region_percent(&r, KT_IDLE, self->low) >= NEARLY_ALL, KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&r, KT_IDLE, self->low) >= KT_NEARLY_ALL,
+			    KT_PATIENCE));
 	/* A page may be on its way at a look, but not in the lower tier. */
 	for (end = kt_now() + 6; kt_now() < end; usleep(KT_POLL_US))
 		down += kt_region_count(0, &r, KT_HOT, self->low);
@@ -215,10 +203,10 @@ TEST_F_TIMEOUT(placement, unmarked_memory_stays, KT_TIMEOUT)
 	hot.hot_step = 1;
 	ASSERT_EQ(0, kt_touch_start(&toucher, &hot, true));
 
-	ASSERT_EQ(0, mark(&no_longer));
+	ASSERT_EQ(0, kt_mark(&no_longer));
 	ASSERT_EQ(0, madvise(no_longer.addr, SMALL, MADV_NOTIER));
-	ASSERT_EQ(0, mark(&marked));
-	EXPECT_TRUE(KT_WAIT(is_on(&marked, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&marked));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &marked, self->low), KT_PATIENCE));
 	ASSERT_TRUE(kt_wait_scans(20));
 	EXPECT_EQ(never.nr, kt_region_count(0, &never, KT_ALL, self->top));
 	EXPECT_EQ(no_longer.nr, kt_region_count(0, &no_longer, KT_ALL, self->top));
@@ -235,17 +223,17 @@ TEST_F_TIMEOUT(placement, notier_leaves_pages_where_they_are, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
 	r.hot_step = 1;
-	ASSERT_EQ(0, mark(&r));
-	ASSERT_TRUE(KT_WAIT(is_on(&r, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&r));
+	ASSERT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 	ASSERT_EQ(0, madvise(r.addr, SMALL, MADV_NOTIER));
 
 	/* Hot now, but no longer its business, while other memory comes up. */
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
 	ASSERT_EQ(0, kt_region_make(&control, SMALL, self->top));
-	ASSERT_EQ(0, mark(&control));
-	EXPECT_TRUE(KT_WAIT(is_on(&control, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&control));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &control, self->low), KT_PATIENCE));
 	ASSERT_TRUE(kt_wait_scans(20));
-	EXPECT_TRUE(is_on(&r, self->low));
+	EXPECT_TRUE(kt_region_is_on(0, &r, self->low));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 }
 
@@ -257,7 +245,7 @@ TEST_F_TIMEOUT(placement, disabled_does_nothing, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_set_enabled(0));
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	/* What is under way may end. */
 	sleep(1);
 	scans = kt_sysfs("scans");
@@ -266,7 +254,7 @@ TEST_F_TIMEOUT(placement, disabled_does_nothing, KT_TIMEOUT)
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 
 	ASSERT_EQ(0, kt_set_enabled(1));
-	EXPECT_TRUE(KT_WAIT(is_on(&r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 
 	/* In the middle of the work, too. */
 	scans = kt_sysfs("scans");
@@ -286,7 +274,7 @@ TEST_F_TIMEOUT(placement, a_rate_of_zero_samples_and_moves_nothing, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
 	scanned = kt_sysfs("pages_scanned");
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("pages_scanned") >= scanned + 10 * (long)r.nr, KT_PATIENCE));
 	/* And long enough to be cold. */
 	sleep(2);
@@ -294,7 +282,7 @@ TEST_F_TIMEOUT(placement, a_rate_of_zero_samples_and_moves_nothing, KT_TIMEOUT)
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1048576));
-	EXPECT_TRUE(KT_WAIT(is_on(&r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 }
 
 /*
@@ -310,7 +298,7 @@ TEST_F_TIMEOUT(placement, the_rate_is_held, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1));
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	ASSERT_TRUE(KT_WAIT(kt_region_count(0, &r, KT_ALL, self->low) > 0, KT_PATIENCE));
 	start = kt_now();
 	sleep(2);
@@ -330,13 +318,13 @@ TEST_F_TIMEOUT(placement, without_a_cold_age_idle_memory_stays_while_there_is_ro
 		SKIP(return, "the top tier is nearly full");
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
-	ASSERT_EQ(0, mark(&r));
+	ASSERT_EQ(0, kt_mark(&r));
 	ASSERT_TRUE(kt_wait_scans(20));
 	sleep(2);
 	EXPECT_EQ(r.nr, kt_region_count(0, &r, KT_ALL, self->top));
 
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 1000));
-	EXPECT_TRUE(KT_WAIT(is_on(&r, self->low), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 }
 
 /* Fails if locked memory is left out: mlock means in memory, not in fast memory. */
@@ -346,8 +334,8 @@ TEST_F_TIMEOUT(placement, locked_memory_may_move, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->top));
 	ASSERT_EQ(0, mlock(r.addr, SMALL));
-	ASSERT_EQ(0, mark(&r));
-	EXPECT_TRUE(KT_WAIT(is_on(&r, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &r, self->low), KT_PATIENCE));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
@@ -359,10 +347,10 @@ TEST_F_TIMEOUT(placement, empty_memory_stays_empty, KT_TIMEOUT)
 
 	ASSERT_EQ(0, kt_region_map(&sparse, 1024 * MIB));
 	sparse.addr[512 * MIB] = 1;
-	ASSERT_EQ(0, mark(&sparse));
+	ASSERT_EQ(0, kt_mark(&sparse));
 	ASSERT_EQ(0, kt_region_make(&control, SMALL, self->top));
-	ASSERT_EQ(0, mark(&control));
-	EXPECT_TRUE(KT_WAIT(is_on(&control, self->low), KT_PATIENCE));
+	ASSERT_EQ(0, kt_mark(&control));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &control, self->low), KT_PATIENCE));
 	ASSERT_TRUE(kt_vma_at(0, sparse.addr, &vma));
 	EXPECT_EQ(kt_page() / 1024, vma.rss_kb);
 }

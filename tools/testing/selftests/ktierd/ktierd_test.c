@@ -586,6 +586,35 @@ long kt_region_percent(const struct kt_region *r, enum kt_which which, int node)
 	return all ? kt_region_count(0, r, which, node) * 100 / all : 0;
 }
 
+/* Is nearly all of it there? */
+bool kt_region_is_on(pid_t pid, const struct kt_region *r, int node)
+{
+	return kt_region_count(pid, r, KT_ALL, node) * 100 >= KT_NEARLY_ALL * (long)r->nr;
+}
+
+int kt_mark(const struct kt_region *r)
+{
+	return madvise(r->addr, r->nr * kt_page(), MADV_TIER) ? -errno : 0;
+}
+
+int kt_unmark(const struct kt_region *r)
+{
+	return madvise(r->addr, r->nr * kt_page(), MADV_NOTIER) ? -errno : 0;
+}
+
+/* Idle, marked memory that nothing holds: wait until it has left for the lower tier. */
+bool kt_others_go_down(int top, int low)
+{
+	struct kt_region r;
+	bool ok;
+
+	if (kt_region_make(&r, 8 * MIB, top) || kt_mark(&r))
+		return false;
+	ok = KT_WAIT(kt_region_is_on(0, &r, low), KT_PATIENCE) && kt_wait_scans(10);
+	kt_unmark(&r);
+	return ok;
+}
+
 /* Pages are touched all the time, but for a moment in which others may use the CPU. */
 #define TOUCHER_REST_US	500
 

@@ -27,6 +27,9 @@
 #define KT_SYSCTL	"/proc/sys/vm/ktierd_"
 #define MIB		(1024UL * 1024)
 
+/* Percent: some pages may be isolated, or in a batch on the way to the LRU, at any one look. */
+#define KT_NEARLY_ALL	98
+
 /* Seconds to wait for something that should happen soon: generous, for slow emulators. */
 #define KT_PATIENCE	60
 
@@ -135,6 +138,10 @@ int kt_region_make(struct kt_region *r, size_t bytes, int node);
 long kt_region_wrong(const struct kt_region *r);
 long kt_region_count(pid_t pid, const struct kt_region *r, enum kt_which which, int node);
 long kt_region_percent(const struct kt_region *r, enum kt_which which, int node);
+bool kt_region_is_on(pid_t pid, const struct kt_region *r, int node);
+int kt_mark(const struct kt_region *r);
+int kt_unmark(const struct kt_region *r);
+bool kt_others_go_down(int top, int low);
 
 struct kt_toucher {
 	struct kt_region *region;
