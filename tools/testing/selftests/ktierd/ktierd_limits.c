@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -14,6 +15,9 @@
 #include "ktierd_test.h"
 
 #define SMALL		(8 * MIB)
+
+/* How much of free memory CPUs may keep to themselves; 0: the kernel's default. */
+#define CPU_LISTS	"/proc/sys/vm/percpu_pagelist_high_fraction"
 
 /* Of the top tier's memory, in the tests of it. */
 #define HEADROOM	50
@@ -37,6 +41,7 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
+	kt_write(CPU_LISTS, "0");
 	kt_knobs_restore(&self->saved);
 	kt_cgroup_remove(&self->cgroup);
 }
@@ -219,6 +224,35 @@ static int take(int node, long kb)
 	return err;
 }
 
+/*
+ * Each CPU keeps pages that were freed in lists of its own: megabytes, which do not count as free
+ * and come back when the CPU finds the time, in the middle of a test. Have them short, and make
+ * every CPU notice by freeing something.
+ */
+static void shorten_cpu_lists(void)
+{
+	const size_t bytes = 16 * MIB;
+	cpu_set_t all, one;
+	void *mem;
+	int cpu;
+
+	kt_write(CPU_LISTS, "1000000");
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (mem != MAP_FAILED)
+			munmap(mem, bytes);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 /* How near is near, and for how many looks in a row. */
 #define SETTLED_KB	1024
 #define SETTLED_LOOKS	4
@@ -234,6 +268,7 @@ static int leave_free(int node, long free_kb)
 	long over;
 	int err;
 
+	shorten_cpu_lists();
 	while (looks < SETTLED_LOOKS) {
 		over = kt_node_kb(node, "MemFree") - free_kb;
 		if (over < -8 * SETTLED_KB)
