@@ -40,6 +40,9 @@
 
 #include "internal.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/ktierd.h>
+
 /* Windows are tuned between this and the scan interval, and begin with that. */
 #define KTIERD_WINDOW_MIN_US	1000
 #define KTIERD_WINDOW_START_US	(20 * USEC_PER_MSEC)
@@ -491,12 +494,16 @@ static void tune_window(u64 touched, u64 capacity)
 static void make_plan(void)
 {
 	struct ktierd_census census;
-	u64 touched = ktierd_sample_end(&census);
+	u64 touched = ktierd_sample_end(&census), capacity;
 
 	ktierd_top_room(&round.top, &census.room, &census.shortfall);
 	census.may_move = may_move();
 	ktierd_policy_plan(&census, &plan);
-	tune_window(touched, ktierd_policy_capacity(&census));
+	capacity = ktierd_policy_capacity(&census);
+	trace_ktierd_cut(round.nr, round.window_us, touched, capacity,
+			 plan.cut, plan.hot, plan.promote.pages,
+			 plan.demote.pages);
+	tune_window(touched, capacity);
 	/* A rate of 0 asks for nothing, so it holds nothing up. */
 	if (READ_ONCE(ktierd_tunables.migrate_mbps))
 		ktierd_count_fail(KTIERD_RATE, plan.promote.over_rate +

@@ -28,6 +28,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <asm/tlbflush.h>
+#include <trace/events/ktierd.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -42,6 +43,7 @@ static struct {
 	DECLARE_BITMAP(young, KTIERD_BLOCK_PAGES);
 	s16 nid[KTIERD_BLOCK_PAGES];
 	s8 why[KTIERD_BLOCK_PAGES];	/* enum ktierd_fail */
+	u8 level[KTIERD_BLOCK_PAGES];
 } found;
 
 /* What keeps pages of the VMA that the walk is in from going up, and down. */
@@ -478,8 +480,25 @@ static void count_page(struct ktierd_block *block, unsigned int i,
 
 	ktierd_heat_window(&block->heat[i], test_bit(i, found.young));
 	level = ktierd_heat_level(&block->heat[i], round->cold_ticks);
+	found.level[i] = level;
 	counting[nid][level] += nr_pages;
 	count_for_plan(block, i, level, nr_pages, node_isset(nid, round->top));
+}
+
+static void trace_block(struct mm_struct *mm, unsigned long addr,
+			unsigned int nr)
+{
+	struct task_struct *owner;
+	pid_t pid;
+
+	if (!trace_ktierd_block_enabled())
+		return;
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	pid = owner ? owner->tgid : 0;
+	rcu_read_unlock();
+	trace_ktierd_block(pid, addr & PMD_MASK, nr, found.present,
+			   found.level);
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -507,6 +526,7 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	nr_pages = nr == 1 ? KTIERD_BLOCK_PAGES : 1;
 	for_each_set_bit(i, found.present, nr)
 		count_page(block, i, nr_pages, walk->round);
+	trace_block(vma->vm_mm, addr, nr);
 
 	scanned = bitmap_weight(found.present, nr) * nr_pages;
 	young = bitmap_weight(found.young, nr) * nr_pages;
