@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <dirent.h>
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <linux/mempolicy.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "demo.h"
-
-#define KTIERD		"/sys/kernel/mm/ktierd"
-#define MEMORY_TIERS	"/sys/devices/virtual/memory_tiering"
-#define NODES_WITH_CPU	"/sys/devices/system/node/has_cpu"
-
-#define MAX_NODES	1024
-#define MAX_TIERS	1024
-
-/* Pages asked about, or moved, in one call. */
-#define CHUNK_PAGES	4096UL
 
 static unsigned long parse_number(const char *option, const char *text,
 				  unsigned long min, unsigned long max)
@@ -77,23 +60,6 @@ void parse_options(int argc, char **argv, const char *help, struct options *opti
 		     program_invocation_short_name);
 }
 
-void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		fail("out of memory; give the machine more or ask for less.");
-	return memory;
-}
-
-u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 u64 roll(struct dice *dice)
 {
 	u64 z = dice->state += 0x9e3779b97f4a7c15ULL;
@@ -122,245 +88,6 @@ u32 *draw(struct dice *dice, u32 total, u32 picked)
 		things[other] = swap;
 	}
 	return things;
-}
-
-/* The tiers */
-
-static enum tier tier_of_node[MAX_NODES];
-
-static bool read_text(const char *path, char *text, int size)
-{
-	FILE *file = fopen(path, "r");
-	bool got;
-
-	if (!file)
-		return false;
-	got = fgets(text, size, file);
-	fclose(file);
-	return got;
-}
-
-/* Set those of @nodes that the file at @path lists, as in "0-1,4". */
-static bool read_nodes(const char *path, bool nodes[MAX_NODES])
-{
-	unsigned int first, last;
-	char text[4096];
-	char *range;
-	int found;
-
-	if (!read_text(path, text, sizeof(text)))
-		return false;
-	for (range = strtok(text, ","); range; range = strtok(NULL, ",")) {
-		found = sscanf(range, "%u-%u", &first, &last);
-		if (found < 1)
-			return false;
-		if (found == 1)
-			last = first;
-		for (; first <= last && first < MAX_NODES; first++)
-			nodes[first] = true;
-	}
-	return true;
-}
-
-static bool read_tier(int id, bool nodes[MAX_NODES])
-{
-	char path[PATH_MAX];
-
-	memset(nodes, 0, MAX_NODES * sizeof(*nodes));
-	snprintf(path, sizeof(path), "%s/memory_tier%d/nodelist", MEMORY_TIERS, id);
-	return read_nodes(path, nodes);
-}
-
-/*
- * Tiers are numbered from fast to slow. As in the kernel, the slowest one with
- * CPUs and all above it are the top, and what is slower is lower.
- */
-void tiers_learn(void)
-{
-	static bool nodes[MAX_NODES], with_cpu[MAX_NODES];
-	int top = -1;
-
-	read_nodes(NODES_WITH_CPU, with_cpu);
-	for (int id = 0; id < MAX_TIERS; id++) {
-		if (!read_tier(id, nodes))
-			continue;
-		for (int node = 0; node < MAX_NODES; node++)
-			if (nodes[node] && with_cpu[node])
-				top = id;
-	}
-	for (int id = 0; id < MAX_TIERS; id++) {
-		if (!read_tier(id, nodes))
-			continue;
-		for (int node = 0; node < MAX_NODES; node++)
-			if (nodes[node])
-				tier_of_node[node] = id <= top ? TIER_TOP : TIER_LOWER;
-	}
-	if (tiers_first_node(TIER_TOP) < 0 || tiers_first_node(TIER_LOWER) < 0)
-		fail("this machine has no memory node in a lower tier (see %s).\n"
-		     "Make one of persistent memory with 'ndctl create-namespace -m devdax' and\n"
-		     "'daxctl reconfigure-device --mode=system-ram --movable daxX.Y'.",
-		     MEMORY_TIERS);
-}
-
-int tiers_first_node(enum tier tier)
-{
-	for (int node = 0; node < MAX_NODES; node++)
-		if (tier_of_node[node] == tier)
-			return node;
-	return -1;
-}
-
-static enum tier tier_of(int node)
-{
-	return node < 0 || node >= MAX_NODES ? TIER_UNKNOWN : tier_of_node[node];
-}
-
-/* Pages */
-
-void pageset_alloc(struct pageset *set, pid_t pid, unsigned long capacity)
-{
-	set->pid = pid;
-	set->count = 0;
-	set->page = allocate(capacity, sizeof(*set->page));
-	set->node = allocate(capacity, sizeof(*set->node));
-	set->hot = allocate(capacity, sizeof(*set->hot));
-}
-
-static unsigned long chunk(const struct pageset *set, unsigned long from)
-{
-	unsigned long rest = set->count - from;
-
-	return rest < CHUNK_PAGES ? rest : CHUNK_PAGES;
-}
-
-void pageset_locate(struct pageset *set, struct placement *placement)
-{
-	memset(placement, 0, sizeof(*placement));
-	for (unsigned long i = 0; i < set->count; i += CHUNK_PAGES)
-		if (syscall(SYS_move_pages, set->pid, chunk(set, i),
-			    set->page + i, NULL, set->node + i, 0))
-			fail("the kernel did not say where pages are (%s); run it as root.",
-			     strerror(errno));
-	for (unsigned long i = 0; i < set->count; i++) {
-		enum tier tier = tier_of(set->node[i]);
-
-		if (set->hot[i]) {
-			placement->hot++;
-			placement->hot_top += tier == TIER_TOP;
-		} else {
-			placement->idle++;
-			placement->idle_lower += tier == TIER_LOWER;
-		}
-	}
-}
-
-static void move_to(const struct pageset *set, int node)
-{
-	static int nodes[CHUNK_PAGES], status[CHUNK_PAGES];
-	static void *page[CHUNK_PAGES];
-	unsigned long i = 0, n;
-
-	for (n = 0; n < CHUNK_PAGES; n++)
-		nodes[n] = node;
-	while (i < set->count) {
-		for (n = 0; n < CHUNK_PAGES && i < set->count; i++)
-			if (set->node[i] == node)
-				page[n++] = set->page[i];
-		/* A positive result is a number of pages that stayed: the report shows. */
-		if (n && syscall(SYS_move_pages, set->pid, n, page, nodes, status,
-				 MPOL_MF_MOVE_ALL) < 0)
-			fail("the kernel did not move pages (%s); run it as root.",
-			     strerror(errno));
-	}
-}
-
-void pageset_move(const struct pageset *set)
-{
-	/* Node by node: pages for different nodes are not moved in one go. */
-	for (int node = 0; node < MAX_NODES; node++)
-		if (tier_of_node[node] != TIER_UNKNOWN)
-			move_to(set, node);
-}
-
-/* ktierd */
-
-static clockid_t ktierd_clock;
-
-static u64 ktierd_count(const char *name)
-{
-	char path[PATH_MAX], text[64];
-
-	snprintf(path, sizeof(path), "%s/%s", KTIERD, name);
-	if (!read_text(path, text, sizeof(text)))
-		fail("cannot read %s; boot a kernel built with CONFIG_KTIERD=y.", path);
-	return strtoull(text, NULL, 10);
-}
-
-static pid_t find_thread(const char *name)
-{
-	char path[PATH_MAX], comm[64];
-	struct dirent *entry;
-	pid_t found = 0;
-	DIR *proc = opendir("/proc");
-
-	if (!proc)
-		fail("cannot read /proc (%s).", strerror(errno));
-	while (!found && (entry = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (!read_text(path, comm, sizeof(comm)))
-			continue;
-		comm[strcspn(comm, "\n")] = '\0';
-		if (!strcmp(comm, name))
-			found = atoi(entry->d_name);
-	}
-	closedir(proc);
-	return found;
-}
-
-void ktierd_find(void)
-{
-	pid_t pid;
-
-	if (!ktierd_count("enabled"))
-		fail("ktierd is switched off; do 'echo 1 > %s/enabled' first.", KTIERD);
-	pid = find_thread("ktierd");
-	if (!pid || clock_getcpuclockid(pid, &ktierd_clock))
-		fail("there is no thread ktierd; see the kernel's log, 'dmesg'.");
-}
-
-static void switch_on(void)
-{
-	FILE *file = fopen(KTIERD "/enabled", "w");
-
-	if (file) {
-		fputs("1", file);
-		fclose(file);
-	}
-}
-
-void ktierd_switch(bool on)
-{
-	static bool promised;
-	FILE *file;
-
-	if (!promised && atexit(switch_on))
-		fail("out of memory.");
-	promised = true;
-	file = fopen(KTIERD "/enabled", "w");
-	if (!file || fprintf(file, "%d", on) < 0 || fclose(file))
-		fail("cannot write to %s/enabled (%s); run it as root.", KTIERD,
-		     strerror(errno));
-}
-
-void ktierd_figures(struct figures *figures)
-{
-	struct timespec cpu;
-
-	if (clock_gettime(ktierd_clock, &cpu))
-		fail("the thread ktierd is gone; see the kernel's log, 'dmesg'.");
-	figures->cpu_ns = cpu.tv_sec * NSEC_PER_SEC + cpu.tv_nsec;
-	figures->promoted = ktierd_count("pages_promoted");
-	figures->demoted = ktierd_count("pages_demoted");
 }
 
 /* The report */
@@ -428,6 +155,22 @@ static void print_line(const struct report *report, const struct moment *before,
 	fflush(stdout);
 }
 
+static void take_placement(const struct pageset *set, struct placement *placement)
+{
+	memset(placement, 0, sizeof(*placement));
+	for (unsigned long i = 0; i < set->count; i++) {
+		enum tier tier = tier_of(set->node[i]);
+
+		if (set->hot[i]) {
+			placement->hot++;
+			placement->hot_top += tier == TIER_TOP;
+		} else {
+			placement->idle++;
+			placement->idle_lower += tier == TIER_LOWER;
+		}
+	}
+}
+
 static void sleep_until(u64 ns)
 {
 	struct timespec until = {
@@ -462,7 +205,8 @@ void report_run(struct report *report)
 	for (unsigned long second = 0; !finished(report, second);) {
 		sleep_until(start.ns + second * NSEC_PER_SEC);
 		take_moment(report, &now);
-		pageset_locate(report->set, &report->last);
+		pageset_locate(report->set);
+		take_placement(report->set, &report->last);
 
 		report->time_s = (now.ns - start.ns) / 1e9;
 		report->total.promoted = now.ktierd.promoted - start.ktierd.promoted;

@@ -6,29 +6,19 @@
 #ifndef KTIERD_DEMO_H
 #define KTIERD_DEMO_H
 
-#include <stdbool.h>
-#include <stdio.h>
-#include <sys/types.h>
+#include "../lib/ktierd.h"
+#include "../lib/pageset.h"
+#include "../lib/tiers.h"
+#include "../lib/util.h"
 
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
-#define DEMO_PAGE_SIZE	4096UL
-#define NSEC_PER_SEC	1000000000ULL
+#define DEMO_PAGE_SIZE	PAGESET_PAGE_SIZE
 
 /* Exit statuses. */
 enum {
 	DEMO_MET = 0,		/* every bar was met */
 	DEMO_NOT_MET = 1,
-	DEMO_UNABLE = 2,	/* wrong usage, or not the machine for it */
+	DEMO_UNABLE = EXIT_UNABLE,	/* wrong usage, or not the machine for it */
 };
-
-#define fail(format, ...)						\
-	do {								\
-		fprintf(stderr, "%s: " format "\n",			\
-			program_invocation_short_name, ##__VA_ARGS__);	\
-		exit(DEMO_UNABLE);					\
-	} while (0)
 
 /* What the command line says. */
 struct options {
@@ -43,8 +33,6 @@ struct options {
 
 /* Take the options; what is wrong with them is said in a sentence, and the end. */
 void parse_options(int argc, char **argv, const char *help, struct options *options);
-void *allocate(size_t count, size_t size);
-u64 now_ns(void);
 
 /* A seeded generator of pseudo-random numbers (splitmix64). */
 struct dice {
@@ -57,50 +45,10 @@ u32 roll_below(struct dice *dice, u32 limit);
 /* Draw @picked of @total things; the first @picked of the result are it. */
 u32 *draw(struct dice *dice, u32 total, u32 picked);
 
-enum tier {
-	TIER_UNKNOWN,		/* not present, or on its way */
-	TIER_TOP,
-	TIER_LOWER,
-};
-
-/* Learn the machine's tiers. Ends the program if there is no lower one. */
-void tiers_learn(void);
-int tiers_first_node(enum tier tier);
-
-/*
- * The pages of a process and where they are. Asking does not touch them: the
- * kernel looks at the page table only, and leaves the accessed bit alone.
- */
-struct pageset {
-	pid_t pid;		/* 0: this process */
-	unsigned long count;
-	void **page;
-	int *node;		/* or a negative errno */
-	bool *hot;
-};
-
 struct placement {
 	unsigned long hot, hot_top;
 	unsigned long idle, idle_lower;
 };
-
-void pageset_alloc(struct pageset *set, pid_t pid, unsigned long capacity);
-void pageset_locate(struct pageset *set, struct placement *placement);
-/* Move every page to the node that ->node names, leaving no policy behind. */
-void pageset_move(const struct pageset *set);
-
-/* What ktierd did, or did since some other such figures were taken. */
-struct figures {
-	u64 promoted;	/* pages */
-	u64 demoted;	/* pages */
-	u64 cpu_ns;	/* the thread's own CPU time */
-};
-
-/* Find the thread. Ends the program if this kernel has no ktierd. */
-void ktierd_find(void);
-/* Let it work or rest. When the program ends it works. */
-void ktierd_switch(bool on);
-void ktierd_figures(struct figures *figures);
 
 /* The table: a line a second, and what is needed to judge it. */
 struct report {

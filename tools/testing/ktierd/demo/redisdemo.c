@@ -9,16 +9,14 @@
  * to which key.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/resp.h"
 #include "demo.h"
-#include "resp.h"
 
 /*
  * With its header a value just fills a page of the server's memory, so a page
@@ -260,20 +258,25 @@ static void search(const char *memory, size_t size, unsigned long address, u32 *
 	}
 }
 
-static void search_mapping(int mem, unsigned long from, unsigned long to, u32 *seen)
+struct finding {
+	int mem;	/* the server's memory, as a file */
+	u32 *seen;	/* how often each key's value was */
+};
+
+static void search_mapping(unsigned long from, unsigned long to, void *context)
 {
 	static char memory[1048576 + MARK_SIZE + 1];
-
+	const struct finding *finding = context;
 	ssize_t got;
 
 	/* Each read begins with the end of the one before: a mark may straddle it. */
 	for (; to - from > MARK_SIZE; from += got - MARK_SIZE) {
 		size_t size = to - from < sizeof(memory) ? to - from : sizeof(memory);
 
-		got = pread(mem, memory, size, from);
+		got = pread(finding->mem, memory, size, from);
 		if (got <= (ssize_t)MARK_SIZE)
 			return;
-		search(memory, got, from, seen);
+		search(memory, got, from, finding->seen);
 	}
 }
 
@@ -302,27 +305,18 @@ static void leave_out_doubtful(const u32 *seen)
 /* Find each key's value in the server's anonymous memory: once, from outside. */
 static void find_values(pid_t pid)
 {
-	u32 *seen = allocate(nr_keys, sizeof(*seen));
-	unsigned long from, to, inode;
-	char path[64], line[512];
-	FILE *maps;
-	int mem;
+	struct finding finding = { .seen = allocate(nr_keys, sizeof(*finding.seen)) };
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	mem = open(path, O_RDONLY);
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	maps = fopen(path, "r");
-	if (mem < 0 || !maps)
+	finding.mem = open(path, O_RDONLY);
+	if (finding.mem < 0)
 		fail("cannot look into process %d (%s); run it as root.", pid, strerror(errno));
-	while (fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx rw-p %*x %*x:%*x %lu", &from, &to, &inode) == 3 &&
-		    !inode && !strstr(line, "[stack]"))
-			search_mapping(mem, from, to, seen);
-	fclose(maps);
-	close(mem);
+	for_each_anonymous_mapping(pid, search_mapping, &finding);
+	close(finding.mem);
 
-	leave_out_doubtful(seen);
-	free(seen);
+	leave_out_doubtful(finding.seen);
+	free(finding.seen);
 }
 
 static int by_address(const void *a, const void *b)

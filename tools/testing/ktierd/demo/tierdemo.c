@@ -8,11 +8,9 @@
  * touch, and for all pages at the end.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* As much of RESP, the protocol of Redis, as the demonstration needs. */
-#ifndef KTIERD_RESP_H
-#define KTIERD_RESP_H
-
+#ifndef KTIERD_LIB_RESP_H
+#define KTIERD_LIB_RESP_H
+/*
+ * As much of RESP, the protocol of Redis, as is needed here, at little cost: a
+ * load is to be the server's work and not that of who asks.
+ */
 #include <stddef.h>
 
 struct resp;
 
-/* Everything here ends the program with a sentence if the server is gone. */
+/* NULL, with errno, if no server listens there. */
+struct resp *resp_try_connect(const char *socket_path);
+
+/* Everything below ends the program with a sentence if the server is gone. */
 struct resp *resp_connect(const char *socket_path);
 void resp_close(struct resp *resp);
 
-/* Queue a command of @argc arguments. Sent by resp_flush(). */
+/* Queue a command of @argc arguments. Sent by resp_flush(), or earlier. */
 void resp_command(struct resp *resp, int argc, const char *const argv[],
 		  const size_t length[]);
 void resp_flush(struct resp *resp);

@@ -1,65 +1,113 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "demo.h"
 #include "resp.h"
+#include "util.h"
 
 #define BUFFER_SIZE 262144
 
 struct resp {
 	int fd;
-	FILE *out;
+	char *out;
+	size_t queued;		/* of what is to be sent */
 	char *in;
 	size_t begin, end;	/* of what was received and not yet taken */
 };
 
-struct resp *resp_connect(const char *socket_path)
+struct resp *resp_try_connect(const char *socket_path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct resp *resp = allocate(1, sizeof(*resp));
+	struct resp *resp;
+	int fd;
 
 	if (strlen(socket_path) >= sizeof(address.sun_path))
 		fail("the socket's path '%s' is too long.", socket_path);
 	memcpy(address.sun_path, socket_path, strlen(socket_path));
-	resp->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (resp->fd < 0 ||
-	    connect(resp->fd, (struct sockaddr *)&address, sizeof(address)))
-		fail("no Redis server at '%s' (%s).", socket_path, strerror(errno));
-	resp->out = fdopen(resp->fd, "w");
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return NULL;
+	}
+	resp = allocate(1, sizeof(*resp));
+	resp->fd = fd;
+	resp->out = allocate(1, BUFFER_SIZE);
 	resp->in = allocate(1, BUFFER_SIZE);
-	if (!resp->out || setvbuf(resp->out, NULL, _IOFBF, BUFFER_SIZE))
-		fail("out of memory.");
+	return resp;
+}
+
+struct resp *resp_connect(const char *socket_path)
+{
+	struct resp *resp = resp_try_connect(socket_path);
+
+	if (!resp)
+		fail("no Redis server at '%s' (%s).", socket_path, strerror(errno));
 	return resp;
 }
 
 void resp_close(struct resp *resp)
 {
-	fclose(resp->out);
+	close(resp->fd);
+	free(resp->out);
 	free(resp->in);
 	free(resp);
+}
+
+void resp_flush(struct resp *resp)
+{
+	const char *from = resp->out;
+	ssize_t sent;
+
+	while (resp->queued) {
+		sent = send(resp->fd, from, resp->queued, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			fail("the Redis server hung up (%s).", strerror(errno));
+		from += sent;
+		resp->queued -= sent;
+	}
+}
+
+static void put(struct resp *resp, const void *bytes, size_t length)
+{
+	if (length > BUFFER_SIZE)
+		fail("an argument of %zu bytes is too long.", length);
+	if (length > BUFFER_SIZE - resp->queued)
+		resp_flush(resp);
+	memcpy(resp->out + resp->queued, bytes, length);
+	resp->queued += length;
+}
+
+/* The line of a @type that is followed by a number. */
+static void put_head(struct resp *resp, char type, size_t number)
+{
+	char line[32], *at = line + sizeof(line);
+
+	*--at = '\n';
+	*--at = '\r';
+	do {
+		*--at = '0' + number % 10;
+		number /= 10;
+	} while (number);
+	*--at = type;
+	put(resp, at, line + sizeof(line) - at);
 }
 
 void resp_command(struct resp *resp, int argc, const char *const argv[],
 		  const size_t length[])
 {
-	fprintf(resp->out, "*%d\r\n", argc);
+	put_head(resp, '*', argc);
 	for (int i = 0; i < argc; i++) {
-		fprintf(resp->out, "$%zu\r\n", length[i]);
-		fwrite(argv[i], 1, length[i], resp->out);
-		fputs("\r\n", resp->out);
+		put_head(resp, '$', length[i]);
+		put(resp, argv[i], length[i]);
+		put(resp, "\r\n", 2);
 	}
-}
-
-void resp_flush(struct resp *resp)
-{
-	if (fflush(resp->out))
-		fail("the Redis server hung up (%s).", strerror(errno));
 }
 
 /* Have at least one more byte in the buffer. */
