@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0
+"""report.md: tables of who did how well, and how each was set."""
+
+import os
+import statistics
+
+import check
+import plots
+from figures import CONVERGED, HARDWARE, TAIL, figures, mean
+
+NONE = "–"
+
+
+class Table:
+    """A table of Markdown, set so that it is read as text, too."""
+
+    def __init__(self, *head):
+        self.rows = [list(head)]
+
+    def add(self, *cells):
+        self.rows.append([NONE if cell is None else str(cell) for cell in cells])
+
+    def __str__(self):
+        widths = [max(len(row[i]) for row in self.rows) for i in range(len(self.rows[0]))]
+        lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+                 for row in self.rows]
+        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+        return "\n".join(lines) + "\n"
+
+
+class Results:
+    """What was measured, by workload and way, with the figures worked out."""
+
+    def __init__(self, results):
+        self.all = results
+        self.workloads = results["workloads"]
+        self.ways = results["ways"]
+        self.titles = {}
+        self.figures = {}
+        for run in results["runs"]:
+            if "title" in run or run["way"] not in self.titles:
+                self.titles[run["way"]] = run.get("title", run["way"])
+        for name in self.workloads:
+            for way in self.ways:
+                self.figures[name, way] = self.work_out(name, way)
+
+    def run(self, workload, way, kind):
+        return next((run for run in self.all["runs"] if run["workload"] == workload and
+                     run["way"] == way and run["kind"] == kind and "error" not in run), None)
+
+    def runs(self, workload, kind):
+        return [run for run in self.all["runs"] if run["workload"] == workload and
+                run["kind"] == kind and "error" not in run]
+
+    def work_out(self, name, way):
+        run, nothing = self.run(name, way, "metered"), self.run(name, "nothing", "metered")
+        workload = self.workloads[name]
+        if not run or not nothing:
+            return None
+        return figures(run, nothing, workload["seconds"], workload.get("changes", []))
+
+    def table(self, cell, first="workload", skip=()):
+        """A row a workload, a column a way; cell(figures, workload, way) is the text."""
+        ways = [way for way in self.ways if way not in skip]
+        table = Table(first, *(self.titles[way] for way in ways))
+        for name, workload in self.workloads.items():
+            cells = [cell(self.figures[name, way], name, way) if self.figures[name, way]
+                     else "failed" for way in ways]
+            if any(text not in (None, NONE) for text in cells):
+                table.add(workload["title"], *cells)
+        return table
+
+
+def number(value, digits=2):
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def best_marked(results, key):
+    """The value, in bold where no other way has a better one."""
+    def cell(values, name, way):
+        all_values = [results.figures[name, other][key] for other in results.ways
+                      if results.figures[name, other] and results.figures[name, other][key]]
+        value = values[key]
+        text = number(value)
+        return f"**{text}**" if value and round(value, 2) == round(max(all_values), 2) else text
+    return cell
+
+
+def share_cell(values, _name, _way):
+    oracle = values["oracle_end"]
+    text = number(values["share_end"], 3)
+    return f"{text} ({values['share_end'] / oracle * 100:.0f} %)" if oracle else text
+
+
+def cost_cell(results):
+    def cell(values, name, way):
+        plain = results.run(name, way, "plain")
+        nothing = results.run(name, "nothing", "plain")
+        again = NONE
+        if plain and nothing:
+            agreement = check.agreement(results.run(name, way, "metered"), plain)
+            again = f"{agreement * 100:+.2f} %"
+        return f"{values['throughput']:.3f} / {values['throughput_end']:.3f} ({again})"
+    return cell
+
+
+def convergence_cell(values, _name, _way):
+    found = values["converged_s"]
+    if found is None:
+        return None
+    return ", ".join("never" if t is None else f"{t:.0f}" for t in found)
+
+
+def traffic_cell(values, _name, _way):
+    moved = values["moved_mib"]
+    text = f"{moved['all']:.0f}"
+    if "up" in moved:
+        text += f" ({moved['up']:.0f} / {moved['down']:.0f} / {moved['returns']:.0f})"
+    return text
+
+
+def cpu_cell(values, _name, _way):
+    threads = sorted(values["threads_percent"].items(), key=lambda item: -item[1])
+    shown = [f"{name} {percent:.1f}" for name, percent in threads if percent >= 0.05]
+    return ", ".join(shown) or NONE
+
+
+def memory_cell(values, _name, _way):
+    return number(values["slabs_kib"], 0) if values["slabs_kib"] else NONE
+
+
+def pauses_table(results, name):
+    """Each way's slow operations a million, beside those of nothing in the same round."""
+    rounds = results.runs(name, "pauses")
+    if not rounds:
+        return None
+    limits = [key for key in rounds[0]["end"] if key.startswith("slow_")]
+    table = Table("way", *(f"over {key[5:-2]} µs" for key in limits), "longest",
+                  "rounds with more than nothing")
+    for way in results.ways:
+        own = [run for run in rounds if run["way"] == way]
+        base = {run["round"]: run for run in rounds if run["way"] == "nothing"}
+        if not own:
+            continue
+        per_million = [statistics.median(run["end"][key] / run["end"]["ops"] * 1e6 for run in own)
+                       for key in limits]
+        more = sum(run["end"][limits[1]] / run["end"]["ops"] >
+                   base[run["round"]]["end"][limits[1]] / base[run["round"]]["end"]["ops"]
+                   for run in own if run["round"] in base)
+        longest = statistics.median(run["end"]["longest_us"] for run in own) / 1000
+        table.add(results.titles[way], *(number(value, 1) for value in per_million),
+                  f"{longest:.1f} ms", NONE if way == "nothing" else f"{more} of {len(own)}")
+    return table
+
+
+def quality_table(results):
+    table = Table("workload", "rounds", "precision", "recall", "worth")
+    for name, workload in results.workloads.items():
+        for run in results.runs(name, "quality"):
+            since = workload["seconds"] * (1 - TAIL)
+            tail = [r for r in run["quality"] if r["t"] >= since] or run["quality"][-1:]
+            table.add(workload["title"], len(run["quality"]),
+                      *(number(mean([r[key] for r in tail]), 3)
+                        for key in ("precision", "recall", "worth")))
+    return table if len(table.rows) > 1 else None
+
+
+def settings(results):
+    """How each way was set, as the guest said it."""
+    lines = []
+    for way in results.ways:
+        run = next((run for run in results.all["runs"]
+                    if run["way"] == way and run.get("settings") is not None), None)
+        if not run:
+            continue
+        lines.append(f"\n### {results.titles[way]}\n")
+        if not run["settings"]:
+            lines.append("Nothing is set.\n")
+        for setting in run["settings"]:
+            why = f" — {setting['why']}" if setting["why"] else ""
+            what = f"`{setting['file']}` = {setting['value']}" if setting["file"] \
+                else setting["value"]
+            lines.append(f"- {what}{why}")
+    return "\n".join(lines) + "\n"
+
+
+def disagreements(results):
+    """Pairs of runs that differ more than they may."""
+    found = []
+    for name in results.workloads:
+        for way in results.ways:
+            metered, plain = (results.run(name, way, kind) for kind in ("metered", "plain"))
+            if not metered or not plain:
+                continue
+            difference = check.agreement(metered, plain)
+            if abs(difference) > check.AGREEMENT:
+                found.append(f"{results.workloads[name]['title']}, {results.titles[way]}: "
+                             f"{difference * 100:+.2f} %")
+    return found
+
+
+def sections(results):
+    """(heading, text, table) of the report."""
+    machine = results.all["machine"]
+    yield ("Who wins where: modelled speed on Optane",
+           "Operations a second against \"nothing\", over the whole run, if instructions took "
+           "a cycle each, and what misses a cache of "
+           f"{machine['cache_kib']} KiB took what it takes on Optane 100. More is better; the "
+           "best of a row is bold.",
+           results.table(best_marked(results, "modelled_optane")))
+    yield (f"The same, in the last {TAIL * 100:.0f} % of the run",
+           "What it comes to once it has settled.",
+           results.table(best_marked(results, "modelled_optane_end")))
+    yield ("On CXL", "The whole run, with the latencies of a CXL card (ASIC).",
+           results.table(best_marked(results, "modelled_cxl")))
+    yield ("Share of the accesses that DRAM served, at the end",
+           "By the memory meter: the load's own accesses in the last "
+           f"{TAIL * 100:.0f} % of the time after the last change (of the workload \"{halves(results)}\" "
+           "the writes; of programs all that user code does and misses the cache). In "
+           "brackets: of what the oracle has.",
+           results.table(share_cell))
+    yield ("Cost: operations against \"nothing\"",
+           "Operations a virtual second, which is a count of instructions: without any gain "
+           "from faster memory. Whole run / end. In brackets how much a second run, without the "
+           "meter, differs.",
+           results.table(cost_cell(results)))
+    yield ("Convergence", f"Seconds until the share is {CONVERGED * 100:.0f} % of the oracle's: "
+           "after the start, and after each change.",
+           results.table(convergence_cell, skip=("nothing",)))
+    yield ("Traffic", "MiB migrated, by the kernel's counter. In brackets what the load saw of its "
+           "own pages every 5 seconds: up / down / moves against the one before of the page.",
+           results.table(traffic_cell, skip=("nothing", "interleave")))
+    yield ("CPU of kernel threads", "Percent of one CPU.",
+           results.table(cpu_cell, skip=("nothing", "interleave")))
+    yield ("Memory of their data", "KiB in slabs of their own, at the end.",
+           results.table(memory_cell, skip=("nothing", "interleave")))
+
+
+def halves(results):
+    return next((w["title"] for w in results.workloads.values() if w.get("share") == "writes"),
+                "Written half, read half")
+
+
+def visits(results):
+    values = [(results.workloads[name]["title"], f["instructions_per_visit"])
+              for (name, way), f in results.figures.items()
+              if way == "ktierd" and f and f.get("instructions_per_visit")]
+    table = Table("workload", "instructions")
+    for title, value in values:
+        table.add(title, number(value, 0))
+    return table if values else None
+
+
+def perf_table(results):
+    table = Table("workload", "percent", "function")
+    for run in results.all["runs"]:
+        for percent, function in run.get("perf", [])[:15]:
+            table.add(results.workloads[run["workload"]]["title"], f"{percent:.1f}", function)
+    return table if len(table.rows) > 1 else None
+
+
+def head(results):
+    machine = results.all["machine"]
+    lines = [
+        "# ktierd beside its peers\n",
+        f"{machine['date']}, commit {machine['commit']}, {results.all['took_s'] / 60:.0f} minutes "
+        f"on {machine['host']}. Guest: {machine['dram']} DRAM, {machine['pmem']} PMEM, "
+        f"{machine['cpus']} CPUs, {machine['qemu']}, `-icount shift=1` "
+        "(2 ns an instruction).\n",
+        "The same kernel and guest for all. Pages start interleaved over both tiers, half and "
+        "half (not for weighted interleave, which is a rule for where they start, and not where "
+        "memory grows); then the way of tiering is switched on and the load begins.\n"]
+    for name, workload in results.workloads.items():
+        lines.append(f"- **{workload['title']}** (`{workload['program']} {workload['args']}`, "
+                     f"{workload['seconds']} s): {workload['what']}")
+    return "\n".join(lines) + "\n"
+
+
+def body(results, images):
+    parts = [head(results)]
+    for heading, text, table in sections(results):
+        parts.append(f"\n## {heading}\n\n{text}\n\n{table}")
+    table = visits(results)
+    if table:
+        parts.append("\n## What sampling takes of ktierd\n\nInstructions of its thread a present "
+                     f"page and visit; a round visits each page twice.\n\n{table}")
+    table = quality_table(results)
+    if table:
+        parts.append("\n## How well ktierd knows what is hot\n\nBeside the meter's counts of the "
+                     "same second, by page, at the end of the run. Truly hot are pages accessed "
+                     "more often than the average one, as many as fit. Worth: what placing by "
+                     f"ktierd's levels alone would serve, of what placing by the counts "
+                     f"would.\n\n{table}")
+    for name, workload in results.workloads.items():
+        table = pauses_table(results, name)
+        if table:
+            parts.append(f"\n## Pauses: {workload['title']}\n\nWithout `-icount`, one guest at "
+                         "a time, the ways in turn. Operations in a million that took longer; "
+                         f"median of the rounds.\n\n{table}")
+    table = perf_table(results)
+    if table:
+        parts.append(f"\n## Where ktierd's thread spends its time\n\n{table}")
+    wrong = disagreements(results)
+    parts.append("\n## Agreement of repeated runs\n\n" +
+                 ("All pairs agree within 0.5 %.\n" if not wrong else
+                  "These differ by more than 0.5 %:\n\n" +
+                  "".join(f"- {text}\n" for text in wrong)))
+    failed = [run for run in results.all["runs"] if "error" in run]
+    if failed:
+        parts.append("\n## Runs that failed\n\n" + "".join(
+            f"- {run['workload']}, {run['way']}, {run['kind']}: {run['error']}\n"
+            for run in failed))
+    parts.append("\n## Plots\n\n" + "".join(f"![{text}]({name})\n\n" for name, text in images))
+    parts.append("\n## How each was set\n" + settings(results))
+    return "".join(parts)
+
+
+def write(results, out):
+    """Write report.md and the plots that it shows."""
+    results = Results(results)
+    images = plots.draw(results, out)
+    with open(os.path.join(out, "report.md"), "w", encoding="utf-8") as file:
+        file.write(body(results, images))
