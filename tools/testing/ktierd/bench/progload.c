@@ -22,7 +22,7 @@
 #define EXIT_WRONG	1
 #define MAX_PREFIX	64	/* words */
 #define MIN_KEYS	1024
-#define MAX_KEYS	(1U << 30)
+#define MAX_KEYS	1000000000
 
 /* How long a program may be busy with itself, and how little that is at rest. */
 #define SETTLE_TRIES	60
