@@ -312,7 +312,7 @@ static void find_values(pid_t pid)
 	finding.mem = open(path, O_RDONLY);
 	if (finding.mem < 0)
 		fail("cannot look into process %d (%s); run it as root.", pid, strerror(errno));
-	for_each_anonymous_mapping(pid, search_mapping, &finding);
+	visit_anonymous_mappings(pid, search_mapping, &finding);
 	close(finding.mem);
 
 	leave_out_doubtful(finding.seen);

@@ -79,7 +79,7 @@ void pageset_move(const struct pageset *set)
 	move_to_tier(set, TIER_TOP);
 }
 
-void for_each_anonymous_mapping(pid_t pid, mapping_visitor *visit, void *context)
+void visit_anonymous_mappings(pid_t pid, mapping_visitor visit, void *context)
 {
 	unsigned long from, to, inode;
 	char path[64], line[512];

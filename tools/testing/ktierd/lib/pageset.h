@@ -31,7 +31,7 @@ void pageset_move(const struct pageset *set);
  * Call @visit for each writable private anonymous mapping of a process but its
  * stack. Ends the program if it may not look.
  */
-typedef void mapping_visitor(unsigned long from, unsigned long to, void *context);
-void for_each_anonymous_mapping(pid_t pid, mapping_visitor *visit, void *context);
+typedef void (*mapping_visitor)(unsigned long from, unsigned long to, void *context);
+void visit_anonymous_mappings(pid_t pid, mapping_visitor visit, void *context);
 
 #endif

@@ -395,12 +395,11 @@ TEST_F_TIMEOUT(sysfs, trace_tells_the_heat_of_each_page, KT_TIMEOUT)
 	EXPECT_EQ(0, kt_write(TRACING "events/ktierd/enable", "0"));
 	ASSERT_TRUE(traced_heat(block, heat, pages));
 	for (i = 0; i < pages; i++) {
-		if ((first + i) % r.hot_step == r.phase) {
-			EXPECT_LE(HOT_LEVEL, heat[i]) TH_LOG("hot page %zu", i);
-		} else {
-			EXPECT_GT(HOT_LEVEL, heat[i]) TH_LOG("idle page %zu", i);
-		}
+		bool hot = (first + i) % r.hot_step == r.phase;
+
 		EXPECT_LE(0, heat[i]) TH_LOG("page %zu", i);
+		EXPECT_EQ(hot, heat[i] >= HOT_LEVEL)
+			TH_LOG("page %zu, %s, has level %d", i, hot ? "hot" : "idle", heat[i]);
 	}
 
 	kt_write(TRACING "trace", "");
