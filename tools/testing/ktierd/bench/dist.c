@@ -92,7 +92,7 @@ static double zipf_mass(uint32_t first, uint32_t nr, double theta)
 			sum += pow(r + 1.0, -theta);
 		return sum;
 	}
-	if (fabs(power) < 1e-9)
+	if (fabs(power) < 0.000001)
 		return log((first + nr + 0.5) / (first + 0.5));
 	return (pow(first + nr + 0.5, power) - pow(first + 0.5, power)) / power;
 }

@@ -19,8 +19,8 @@
 #define NODE		"/sys/devices/system/node/node%d"
 #define PAGE_SIZE	4096
 
-#define PM_PRESENT	(1ULL << 63)
-#define PM_FRAME	((1ULL << 55) - 1)
+#define PM_PRESENT	0x8000000000000000ULL
+#define PM_FRAME	0x007fffffffffffffULL
 
 /* Entries of pagemap that are read at once. */
 #define CHUNK		8192
@@ -128,9 +128,9 @@ uint64_t place_top_room(void)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Node %d, zone", &node) == 1)
-			free = 0;
-		sscanf(line, " pages free %lu", &free);
+		if (sscanf(line, "Node %d, zone", &node) == 1 ||
+		    sscanf(line, " pages free %lu", &free) == 1)
+			continue;
 		/* Those of a zone come before those of its per-CPU lists. */
 		if (sscanf(line, " high %lu", &high) == 1 && node >= 0 &&
 		    place_of_node(node) == PLACE_TOP && free > high) {

@@ -165,10 +165,10 @@ static void print_start(double fill_s)
 {
 	struct child_pages pages = pages_count(pid);
 
-	printf("{\"event\":\"start\",\"program\":\"%s\",\"pid\":%d,\"keys\":%u,"
-	       "\"theta\":%g,\"writes\":%g,\"seed\":%u,\"fill_s\":%.3f,",
-	       option.program->name, pid, option.keys, option.theta, option.writes, option.seed,
-	       fill_s);
+	printf("{\"event\":\"start\",\"program\":\"%s\",\"pid\":%d,\"keys\":%u,",
+	       option.program->name, pid, option.keys);
+	printf("\"theta\":%g,\"writes\":%g,\"seed\":%u,\"fill_s\":%.3f,",
+	       option.theta, option.writes, option.seed, fill_s);
 	print_pages(pages);
 	print_line_end();
 }
@@ -178,9 +178,10 @@ static void print_end(const struct moment *start)
 	struct moment end;
 
 	take_moment(&end);
-	printf("{\"event\":\"end\",\"t\":%.4f,\"ops\":%llu,\"wrong\":%llu,"
-	       "\"program_cpu_s\":%.4f,\"driver_cpu_s\":%.4f,", (end.ns - start->ns) / 1e9,
-	       ops, wrong, (end.program_cpu_ns - start->program_cpu_ns) / 1e9,
+	printf("{\"event\":\"end\",\"t\":%.4f,\"ops\":%llu,\"wrong\":%llu,",
+	       (end.ns - start->ns) / 1e9, ops, wrong);
+	printf("\"program_cpu_s\":%.4f,\"driver_cpu_s\":%.4f,",
+	       (end.program_cpu_ns - start->program_cpu_ns) / 1e9,
 	       (end.driver_cpu_ns - start->driver_cpu_ns) / 1e9);
 	print_pages(pages_count(pid));
 	print_line_end();
@@ -194,13 +195,12 @@ static void start_meter(void)
 	mailbox = meter_open();
 	if (!mailbox)
 		fail("out of memory.");
-	*(volatile char *)mailbox = 0;
 	pages_largest(pid, &start, &end);
 	meter_watch(mailbox, (void *)start, end - start);
 	meter_start(mailbox);
 }
 
-static void tick(unsigned long number, double t)
+static void note_time(unsigned long number, double t)
 {
 	if (mailbox)
 		meter_mark(mailbox, number);
@@ -223,14 +223,14 @@ static void run(u64 start_ns)
 	unsigned long number = 0;
 	double t;
 
-	tick(number, 0);
+	note_time(number, 0);
 	do {
 		run_batch();
 		t = seconds_since(start_ns);
 		if (t >= (number + 1) * option.interval_s) {
 			/* A slow machine may have missed some. */
 			number = t / option.interval_s;
-			tick(number, t);
+			note_time(number, t);
 		}
 	} while (t < option.seconds);
 	if (mailbox)
@@ -250,12 +250,9 @@ static const struct argp_option options[] = {
 	{ "theta", OPT_THETA, "X", 0, "exponent of Zipf's law (0.99)", 2 },
 	{ "writes", OPT_WRITES, "%", 0, "of the operations are writes (10)", 2 },
 	{ "seed", OPT_SEED, "N", 0, "of all that is drawn (1)", 2 },
-	{ "tier", OPT_TIER, NULL, 0, "run the program by 'ktierctl run', and switch ktierd off "
-	  "until the load begins", 3 },
-	{ "prefix", OPT_PREFIX, "CMD", 0, "run it by CMD, such as 'numactl --membind=0', which "
-	  "must become what it runs", 3 },
-	{ "start", OPT_START, "HOW", 0, "where pages are first: interleave, half of them in a "
-	  "lower tier, or none, the kernel's default (interleave)", 3 },
+	{ "tier", OPT_TIER, NULL, 0, "run the program by 'ktierctl run'", 3 },
+	{ "prefix", OPT_PREFIX, "CMD", 0, "run it by CMD, such as 'numactl --membind=0'", 3 },
+	{ "start", OPT_START, "HOW", 0, "where pages are first (interleave; see below)", 3 },
 	{ "interval", OPT_INTERVAL, "N", 0, "seconds between lines (1)", 4 },
 	{ "before", OPT_BEFORE, "CMD", 0, "run CMD when all is in place, before the load", 4 },
 	{ "after", OPT_AFTER, "CMD", 0, "run CMD after the load, while the program runs", 4 },
@@ -264,13 +261,18 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Run PROGRAM, redis or sqlite, fill it with values, read and write them by Zipf's law, "
-	"and print, as JSON, a line an interval."
-	"\vredis is redis-server with values of 512 to 1023 bytes, used through a Unix socket. "
-	"sqlite is the sqlite3 shell with a database in memory, in rows of 500 bytes. "
-	"Of both nothing but what a client may do is asked, in batches, and all replies are "
-	"checked.\n\n"
-	"Exit status: 0, 1 if a reply was wrong, 2 if it could not run.";
+"Run PROGRAM, redis or sqlite, fill it with values, read and write them by\n"
+"Zipf's law, and print, as JSON, a line an interval.\n"
+"\vredis is redis-server with values of 512 to 1023 bytes, used through a Unix\n"
+"socket. sqlite is the sqlite3 shell with a database in memory, in rows of 500\n"
+"bytes. Of both nothing but what a client may do is asked, in batches, and all\n"
+"replies are checked.\n"
+"\n"
+"Pages start where the kernel puts them (none) or, when the program is filled,\n"
+"half of them are moved to a lower tier (interleave). With --tier, ktierd is\n"
+"off until the load begins. What --prefix runs must become the program.\n"
+"\n"
+"Exit status: 0, 1 if a reply was wrong, 2 if it could not run.";
 
 static void find_program(const char *name, struct argp_state *state)
 {

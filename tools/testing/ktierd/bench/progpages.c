@@ -51,9 +51,9 @@ static struct pageset list_pages(pid_t pid)
 {
 	struct listing list = { .capacity = 0 };
 
-	for_each_anonymous_mapping(pid, add_size, &list.capacity);
+	visit_anonymous_mappings(pid, add_size, &list.capacity);
 	pageset_alloc(&list.set, pid, list.capacity);
-	for_each_anonymous_mapping(pid, add_pages, &list);
+	visit_anonymous_mappings(pid, add_pages, &list);
 	pageset_locate(&list.set);
 	drop_absent(&list.set);
 	return list.set;
@@ -96,7 +96,7 @@ void pages_largest(pid_t pid, unsigned long *start, unsigned long *end)
 {
 	struct range largest = { 0 };
 
-	for_each_anonymous_mapping(pid, take_larger, &largest);
+	visit_anonymous_mappings(pid, take_larger, &largest);
 	*start = largest.start;
 	*end = largest.end;
 }

@@ -12,7 +12,9 @@
 #define SPREAD_BITS	9
 #define MEAN_BYTES	(MIN_BYTES + (1U << SPREAD_BITS) / 2)
 
-static char directory[] = "/tmp/progload-XXXXXX";
+#define DIRECTORY	"/tmp/progload-XXXXXX"
+
+static char directory[sizeof(DIRECTORY)];
 static char socket_path[sizeof(directory) + 16];
 static struct resp *redis;
 
@@ -47,6 +49,7 @@ static void remove_socket(void)
 
 static void make_directory(void)
 {
+	memcpy(directory, DIRECTORY, sizeof(directory));
 	if (!mkdtemp(directory))
 		fail("cannot make a directory in /tmp (%s).", strerror(errno));
 	snprintf(socket_path, sizeof(socket_path), "%s/socket", directory);

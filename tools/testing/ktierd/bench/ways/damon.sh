@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
 # What the DAMON ways share: a kdamond for each node, which watches the physical
 # memory of that node. One demotes what is cold, the other promotes what is hot.
 # Both look at the accessed bit of a page again before they move it.
@@ -73,7 +73,7 @@ scheme()
 begin()
 {
 	put 1 /sys/kernel/mm/numa/demotion_enabled \
-		'without it promotion fills DRAM, and other allocations fail (the authors of migrate_hot)'
+		'without it promotion fills DRAM and allocations fail (say its authors)'
 	put 2 $kdamonds/nr_kdamonds "$why"
 	kdamond 0 0
 	scheme 0 migrate_cold 1 Y 0 0 "$cold_age" "$cold_quota_ms"
