@@ -5,6 +5,7 @@
 # expand it.
 override CMD := $(value CMD)
 export CMD DRAM PMEM CPUS TIMEOUT ICOUNT PMEM_KIND KERNEL QEMU_EXTRA APPEND
+export QUICK PERF WORKLOADS WAYS DURATION
 
 MAKEFLAGS += --no-print-directory
 ours := tools/testing/ktierd
@@ -16,7 +17,7 @@ build/exit_status.so: $(ours)/vm/exit_status.c | packages
 	@mkdir -p build && $(CC) -shared -fPIC -O2 -Wall -o $@ $<
 endif
 
-.PHONY: help packages prepare kernel bin vm demo test check clean
+.PHONY: help packages prepare kernel bin vm demo bench test check clean
 
 help:
 	@cat $(ours)/help
@@ -38,6 +39,9 @@ vm: kernel bin
 
 demo: kernel bin
 	@CMD=$(ours)/demo/run $(ours)/vm/run
+
+bench: kernel bin
+	@$(ours)/bench/bench
 
 test: kernel bin
 	@$(ours)/test

@@ -13,14 +13,15 @@ TAIL = 0.25
 # processor.
 NS_AN_INSTRUCTION = 2
 CYCLES_AN_INSTRUCTION = 1
+CYCLES_A_NS = 3
 
 # What a load that misses the cache takes, in cycles; and a store, of which only
 # the bandwidth counts where it completes early: 64 bytes at the bandwidth that
 # each of 20 cores of 3 GHz has of 85 GB/s (DRAM) and of 13.6 GB/s (Optane).
 HARDWARE = {
     "optane": {"title": "Optane 100",
-               "top": {"load": 249, "store": 64 / (85 / 20) * 3},
-               "lower": {"load": 1077, "store": 64 / (13.6 / 20) * 3}},
+               "top": {"load": 249, "store": 64 / (85 / 20) * CYCLES_A_NS},
+               "lower": {"load": 1077, "store": 64 / (13.6 / 20) * CYCLES_A_NS}},
     "cxl": {"title": "CXL, ASIC",
             "top": {"load": 391, "store": 391},
             "lower": {"load": 712, "store": 712}},
@@ -115,13 +116,13 @@ def modelled_cycles(counts, hardware):
 
 
 def modelled_ns_per_op(run, hardware, since_s=0):
-    """What an operation takes, in cycles, on some hardware."""
+    """What an operation takes on some hardware."""
     ticks = [tick for tick in run["ticks"] if tick["t"] >= since_s - 1e-6]
     counts = [count for count in run["meter"] if count["t"] > ticks[0]["t"]]
     ops = ticks[-1]["ops"] - ticks[0]["ops"]
     instructions = (ticks[-1]["t"] - ticks[0]["t"]) * 1e9 / NS_AN_INSTRUCTION
     cycles = instructions * CYCLES_AN_INSTRUCTION + modelled_cycles(counts, hardware)
-    return cycles / 3 / ops if ops else None
+    return cycles / CYCLES_A_NS / ops if ops else None
 
 
 def moved_mib(run):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""report.md: tables of who did how well, and how each was set."""
+"""Tables of who did how well, and how each was set: report.md, and tables.rst
+for the kernel's documentation."""
 
 import os
 import statistics
+import textwrap
 
 import check
 import plots
@@ -12,7 +14,7 @@ NONE = "–"
 
 
 class Table:
-    """A table of Markdown, set so that it is read as text, too."""
+    """A table, set so that it is read as text, too."""
 
     def __init__(self, *head):
         self.rows = [list(head)]
@@ -20,8 +22,17 @@ class Table:
     def add(self, *cells):
         self.rows.append([NONE if cell is None else str(cell) for cell in cells])
 
-    def __str__(self):
-        widths = [max(len(row[i]) for row in self.rows) for i in range(len(self.rows[0]))]
+    def widths(self):
+        return [max(len(row[i]) for row in self.rows) for i in range(len(self.rows[0]))]
+
+    def rst(self):
+        rule = "  ".join("=" * width for width in self.widths())
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, self.widths())).rstrip()
+                 for row in self.rows]
+        return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
+
+    def markdown(self):
+        widths = self.widths()
         lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
                  for row in self.rows]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
@@ -276,42 +287,70 @@ def head(results):
     return "\n".join(lines) + "\n"
 
 
-def body(results, images):
-    parts = [head(results)]
-    for heading, text, table in sections(results):
-        parts.append(f"\n## {heading}\n\n{text}\n\n{table}")
-    table = visits(results)
-    if table:
-        parts.append("\n## What sampling takes of ktierd\n\nInstructions of its thread a present "
-                     f"page and visit; a round visits each page twice.\n\n{table}")
-    table = quality_table(results)
-    if table:
-        parts.append("\n## How well ktierd knows what is hot\n\nBeside the meter's counts of the "
-                     "same second, by page, at the end of the run. Truly hot are pages accessed "
-                     "more often than the average one, as many as fit. Worth: what placing by "
-                     f"ktierd's levels alone would serve, of what placing by the counts "
-                     f"would.\n\n{table}")
+def pauses_sections(results):
     for name, workload in results.workloads.items():
         table = pauses_table(results, name)
         if table:
-            parts.append(f"\n## Pauses: {workload['title']}\n\nWithout `-icount`, one guest at "
-                         "a time, the ways in turn. Operations in a million that took longer; "
-                         f"median of the rounds.\n\n{table}")
-    table = perf_table(results)
-    if table:
-        parts.append(f"\n## Where ktierd's thread spends its time\n\n{table}")
+            yield (f"Pauses: {workload['title']}",
+                   "Without `-icount`, one guest at a time, the ways in turn. Operations in a "
+                   "million that took longer; median of the rounds.", table)
+
+
+def agreement_section(results):
     wrong = disagreements(results)
-    parts.append("\n## Agreement of repeated runs\n\n" +
-                 ("All pairs agree within 0.5 %.\n" if not wrong else
-                  "These differ by more than 0.5 %:\n\n" +
-                  "".join(f"- {text}\n" for text in wrong)))
-    failed = [run for run in results.all["runs"] if "error" in run]
-    if failed:
-        parts.append("\n## Runs that failed\n\n" + "".join(
-            f"- {run['workload']}, {run['way']}, {run['kind']}: {run['error']}\n"
-            for run in failed))
+    table = Table("workload and way", "difference")
+    for text in wrong:
+        table.add(*text.rsplit(": ", 1))
+    return ("Agreement of repeated runs",
+            "These pairs of runs differ by more than 0.5 %." if wrong
+            else "All pairs of runs agree within 0.5 %.", table if wrong else None)
+
+
+def failed_section(results):
+    table = Table("workload", "way", "kind", "what went wrong")
+    for run in results.all["runs"]:
+        if "error" in run:
+            table.add(run["workload"], run["way"], run["kind"], run["error"])
+    return ("Runs that failed", "", table) if len(table.rows) > 1 else None
+
+
+def all_sections(results):
+    """All with something to say."""
+    yield from sections(results)
+    yield ("What sampling takes of ktierd",
+           "Instructions of its thread a present page and visit; a round visits each page twice.",
+           visits(results))
+    yield ("How well ktierd knows what is hot",
+           "Beside the meter's counts of the same second, by page, in the last "
+           f"{TAIL * 100:.0f} % of the run. Truly hot are pages accessed more often than the "
+           "average one, as many as fit. Worth: what placing by ktierd's levels alone would "
+           "serve, of what placing by the counts would.", quality_table(results))
+    yield from pauses_sections(results)
+    yield ("Where ktierd's thread spends its time", "Percent of its samples.", perf_table(results))
+    yield agreement_section(results)
+    yield failed_section(results)
+
+
+def said(results):
+    return [section for section in all_sections(results)
+            if section and (section[2] or section[0].startswith("Agreement"))]
+
+
+def markdown(results, images):
+    parts = [head(results)]
+    for heading, text, table in said(results):
+        parts.append(f"\n## {heading}\n\n{text}\n\n{table.markdown() if table else ''}")
     parts.append("\n## Plots\n\n" + "".join(f"![{text}]({name})\n\n" for name, text in images))
     parts.append("\n## How each was set\n" + settings(results))
+    return "".join(parts)
+
+
+def rst(results):
+    parts = [".. SPDX-License-Identifier: GPL-2.0\n"]
+    for heading, text, table in said(results):
+        text = "\n".join(textwrap.wrap(text.replace("`", "``"), 80))
+        parts.append(f"\n{heading}\n{'-' * len(heading)}\n\n{text}\n\n"
+                     f"{table.rst() if table else ''}")
     return "".join(parts)
 
 
@@ -320,4 +359,6 @@ def write(results, out):
     results = Results(results)
     images = plots.draw(results, out)
     with open(os.path.join(out, "report.md"), "w", encoding="utf-8") as file:
-        file.write(body(results, images))
+        file.write(markdown(results, images))
+    with open(os.path.join(out, "tables.rst"), "w", encoding="utf-8") as file:
+        file.write(rst(results))

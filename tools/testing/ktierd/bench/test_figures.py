@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of how figures are worked out, on made-up runs."""
+
+import copy
+import os
+import sys
+import unittest
+
+import numpy
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import check  # noqa: E402
+import figures  # noqa: E402
+import quality  # noqa: E402
+
+NO_TALLY = {"load": 0, "store": 0, "load_miss": 0, "store_miss": 0}
+
+
+def tally(**counts):
+    return dict(NO_TALLY, **counts)
+
+
+def tier(user=None, kernel=None):
+    return {"user": user or NO_TALLY, "kernel": kernel or NO_TALLY}
+
+
+def count(t, top, low, **others):
+    """What the meter counted in a tick: so many loads in each tier."""
+    return dict({"t": t, "watch": {"top": tally(load=top), "lower": tally(load=low)},
+                 "top": tier(tally(load=top, load_miss=top)),
+                 "lower": tier(tally(load=low, load_miss=low)), "other": tier()}, **others)
+
+
+def ticks(ops_per_s, seconds):
+    return [{"number": t, "t": float(t), "ops": ops_per_s * t, "oracle": 0.9}
+            for t in range(seconds + 1)]
+
+
+class Shares(unittest.TestCase):
+    def test_share_is_that_of_what_is_watched(self):
+        run = {"meter": [count(1, 30, 10), count(2, 40, 0)]}
+        self.assertEqual(figures.meter_series(run), [(1, 0.75), (2, 1.0)])
+
+    def test_of_writes_if_they_are_what_counts(self):
+        one = count(1, 30, 10)
+        one["watch"] = {"top": tally(load=9, store=1), "lower": tally(store=3)}
+        self.assertEqual(figures.meter_series({"meter": [one], "share_of": "writes"}), [(1, 0.25)])
+
+    def test_of_a_program_what_misses_the_cache(self):
+        one = count(1, 0, 0)
+        one["top"] = tier(tally(load=1000, load_miss=2))
+        one["lower"] = tier(tally(load=1000, load_miss=6))
+        self.assertEqual(figures.meter_series({"meter": [one]}), [(1, 0.25)])
+
+
+class Convergence(unittest.TestCase):
+    oracle = [(0, 0.8)]
+
+    def test_first_time_near_the_oracle(self):
+        series = [(1, 0.5), (2, 0.75), (3, 0.77), (4, 0.7)]
+        self.assertEqual(figures.convergence(series, self.oracle, 4, []), [3])
+
+    def test_never(self):
+        self.assertEqual(figures.convergence([(1, 0.5)], self.oracle, 1, []), [None])
+
+    def test_begins_anew_after_a_change(self):
+        series = [(1, 0.8), (2, 0.8), (3, 0.1), (4, 0.8)]
+        self.assertEqual(figures.convergence(series, self.oracle, 4, [2]), [1, 2])
+
+    def test_a_share_of_before_the_change_does_not_count(self):
+        series = [(1, 0.1), (2, 0.8), (3, 0.1), (4, 0.1)]
+        self.assertEqual(figures.convergence(series, self.oracle, 4, [2]), [2, None])
+
+
+class Cost(unittest.TestCase):
+    def test_agreement_is_over_the_shorter_time(self):
+        metered = {"ticks": ticks(100, 10)}
+        metered["ticks"][-1]["ops"] = 0
+        plain = {"ticks": ticks(101, 5)}
+        self.assertAlmostEqual(check.agreement(metered, plain), 0.01)
+
+    def test_slow_memory_costs_what_it_takes(self):
+        run = {"ticks": ticks(10, 1), "meter": [count(1, 0, 10)]}
+        instructions = 1e9 / figures.NS_AN_INSTRUCTION
+        cycles = instructions + 10 * figures.HARDWARE["optane"]["lower"]["load"]
+        self.assertAlmostEqual(figures.modelled_ns_per_op(run, "optane"),
+                               cycles / figures.CYCLES_A_NS / 10)
+
+
+class Quality(unittest.TestCase):
+    counts = numpy.array([90, 80, 1, 1, 1, 1, 0, 0], dtype=numpy.uint32)
+
+    def test_perfect(self):
+        levels = numpy.array([15, 14, 3, 3, 3, 3, 1, 1], dtype=numpy.uint8)
+        found = quality.compare(levels, self.counts, 2, 9)
+        self.assertEqual(found, {"precision": 1, "recall": 1, "worth": 1})
+
+    def test_half_right(self):
+        levels = numpy.array([15, 1, 14, 1, 1, 1, 1, 1], dtype=numpy.uint8)
+        found = quality.compare(levels, self.counts, 2, 9)
+        self.assertEqual((found["precision"], found["recall"]), (0.5, 0.5))
+        self.assertAlmostEqual(found["worth"], 91 / 170)
+
+    def test_nothing_said(self):
+        levels = numpy.full(8, quality.ABSENT, dtype=numpy.uint8)
+        self.assertEqual(quality.compare(levels, self.counts, 2, 9)["recall"], 0)
+
+
+class WellFormed(unittest.TestCase):
+    results = {
+        "format": 1,
+        "machine": dict.fromkeys(("dram", "pmem", "commit", "qemu", "host", "date"), "x"),
+        "workloads": {"w": {"title": "W", "what": "w", "program": "tierload", "args": "",
+                            "seconds": 1}},
+        "ways": ["nothing"],
+        "runs": [{"workload": "w", "way": "nothing", "kind": "metered", "round": 1, "seconds": 1,
+                  "host_s": 1, "ops_per_s": 1.0, "settings": [], "ticks": ticks(1, 1),
+                  "meter": [count(1, 1, 1)], "threads_ns": {}, "vmstat": {}, "slabs": {},
+                  "start": {}, "end": {}}],
+        "took_s": 1,
+    }
+
+    def test_good(self):
+        self.assertEqual(check.problems(self.results), [])
+
+    def test_something_is_missing(self):
+        bad = copy.deepcopy(self.results)
+        del bad["runs"][0]["meter"]
+        self.assertEqual(len(check.problems(bad)), 1)
+
+    def test_a_share_above_one(self):
+        bad = copy.deepcopy(self.results)
+        bad["runs"][0]["ticks"][1]["share"] = 1.5
+        self.assertEqual(len(check.problems(bad)), 1)
+
+    def test_a_way_was_not_run(self):
+        self.assertEqual(check.problems(dict(self.results, ways=["nothing", "ktierd"])),
+                         ["w, ktierd: was not run"])
+
+    def test_a_run_failed(self):
+        bad = copy.deepcopy(self.results)
+        bad["runs"][0]["error"] = "the guest panicked"
+        self.assertEqual(check.problems(bad), ["w, nothing, metered: the guest panicked"])
+
+
+if __name__ == "__main__":
+    unittest.main()
