@@ -304,44 +304,26 @@ static bool parse_start(const char *text, struct argp_state *state)
 	return text[0] == 'i';
 }
 
+static const struct args_option simple[] = {
+	{ 's', ARGS_SIZE, &option.bytes, 0, 0 },
+	{ 't', ARGS_NUMBER, &option.seconds, 0.1, 1e6 },
+	{ OPT_THETA, ARGS_NUMBER, &option.theta, 0, 5 },
+	{ OPT_WRITES, ARGS_PERCENT, &option.writes, 0, 100 },
+	{ OPT_SEED, ARGS_COUNT, &option.seed, 0, UINT32_MAX },
+	{ OPT_TIER, ARGS_NONE, &option.tier, 0, 0 },
+	{ OPT_PREFIX, ARGS_TEXT, &option.prefix, 0, 0 },
+	{ OPT_INTERVAL, ARGS_NUMBER, &option.interval_s, 0.01, 1e6 },
+	{ OPT_BEFORE, ARGS_TEXT, &option.before, 0, 0 },
+	{ OPT_AFTER, ARGS_TEXT, &option.after, 0, 0 },
+	{ OPT_METER, ARGS_NONE, &option.meter, 0, 0 },
+	{ }
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
-	case 's':
-		option.bytes = args_size(arg, state);
-		return 0;
-	case 't':
-		option.seconds = args_number(arg, 0.1, 1e6, state);
-		return 0;
-	case OPT_THETA:
-		option.theta = args_number(arg, 0, 5, state);
-		return 0;
-	case OPT_WRITES:
-		option.writes = args_number(arg, 0, 100, state) / 100;
-		return 0;
-	case OPT_SEED:
-		option.seed = args_number(arg, 0, UINT32_MAX, state);
-		return 0;
-	case OPT_TIER:
-		option.tier = true;
-		return 0;
-	case OPT_PREFIX:
-		option.prefix = arg;
-		return 0;
 	case OPT_START:
 		option.interleave = parse_start(arg, state);
-		return 0;
-	case OPT_INTERVAL:
-		option.interval_s = args_number(arg, 0.01, 1e6, state);
-		return 0;
-	case OPT_BEFORE:
-		option.before = arg;
-		return 0;
-	case OPT_AFTER:
-		option.after = arg;
-		return 0;
-	case OPT_METER:
-		option.meter = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		find_program(arg, state);
@@ -350,7 +332,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		check_options(state);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return args_set(simple, key, arg, state);
 	}
 }
 

@@ -109,6 +109,31 @@ static void check_options(struct argp_state *state)
 	option.of.units = option.size / option.unit;
 }
 
+static const struct args_option simple[] = {
+	{ 's', ARGS_SIZE, &option.size, 0, 0 },
+	{ 't', ARGS_NUMBER, &option.seconds, 0.1, 1e6 },
+	{ OPT_HOT, ARGS_PERCENT, &option.of.hot, 0.001, 100 },
+	{ OPT_HOT_OPS, ARGS_PERCENT, &option.of.hot_ops, 0, 100 },
+	{ OPT_WRITES, ARGS_PERCENT, &option.of.writes, 0, 100 },
+	{ OPT_THETA, ARGS_NUMBER, &option.of.theta, 0, 5 },
+	{ OPT_TOUCHED, ARGS_PERCENT, &option.of.touched, 0.001, 100 },
+	{ OPT_PERIOD, ARGS_NUMBER, &option.of.period_s, 0.1, 1e6 },
+	{ OPT_GROWN, ARGS_PERCENT, &option.of.grown, 1, 100 },
+	{ OPT_SEED, ARGS_COUNT, &option.of.seed, 0, UINT32_MAX },
+	{ OPT_WORK, ARGS_COUNT, &option.work, 0, 1e6 },
+	{ OPT_THREADS, ARGS_COUNT, &option.threads, 1, MAX_THREADS },
+	{ OPT_TIER, ARGS_NONE, &option.tier, 0, 0 },
+	{ OPT_CAPACITY, ARGS_SIZE, &option.capacity, 0, 0 },
+	{ OPT_INTERVAL, ARGS_NUMBER, &option.interval_s, 0.01, 1e6 },
+	{ OPT_LOOK, ARGS_NUMBER, &option.look_s, 0.01, 1e6 },
+	{ OPT_BEFORE, ARGS_TEXT, &option.before, 0, 0 },
+	{ OPT_AFTER, ARGS_TEXT, &option.after, 0, 0 },
+	{ OPT_SLOW, ARGS_NONE, &option.slow, 0, 0 },
+	{ OPT_METER, ARGS_NONE, &option.meter, 0, 0 },
+	{ OPT_SNAPSHOTS, ARGS_NONE, &option.snapshots, 0, 0 },
+	{ }
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
@@ -117,74 +142,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!option.pattern)
 			argp_error(state, "there is no pattern '%s'", arg);
 		return 0;
-	case 's':
-		option.size = args_size(arg, state);
-		return 0;
-	case 't':
-		option.seconds = args_number(arg, 0.1, 1e6, state);
-		return 0;
-	case OPT_HOT:
-		option.of.hot = args_number(arg, 0.001, 100, state) / 100;
-		return 0;
-	case OPT_HOT_OPS:
-		option.of.hot_ops = args_number(arg, 0, 100, state) / 100;
-		return 0;
-	case OPT_WRITES:
-		option.of.writes = args_number(arg, 0, 100, state) / 100;
-		return 0;
-	case OPT_THETA:
-		option.of.theta = args_number(arg, 0, 5, state);
-		return 0;
-	case OPT_TOUCHED:
-		option.of.touched = args_number(arg, 0.001, 100, state) / 100;
-		return 0;
-	case OPT_PERIOD:
-		option.of.period_s = args_number(arg, 0.1, 1e6, state);
-		return 0;
-	case OPT_GROWN:
-		option.of.grown = args_number(arg, 1, 100, state) / 100;
-		return 0;
-	case OPT_SEED:
-		option.of.seed = args_number(arg, 0, UINT32_MAX, state);
-		return 0;
-	case OPT_WORK:
-		option.work = args_number(arg, 0, 1e6, state);
-		return 0;
-	case OPT_THREADS:
-		option.threads = args_number(arg, 1, MAX_THREADS, state);
-		return 0;
 	case OPT_HUGE:
 		option.unit = HUGE_SIZE;
 		return 0;
 	case OPT_START:
 		option.start = parse_start(arg, state);
-		return 0;
-	case OPT_TIER:
-		option.tier = true;
-		return 0;
-	case OPT_CAPACITY:
-		option.capacity = args_size(arg, state);
-		return 0;
-	case OPT_INTERVAL:
-		option.interval_s = args_number(arg, 0.01, 1e6, state);
-		return 0;
-	case OPT_LOOK:
-		option.look_s = args_number(arg, 0.01, 1e6, state);
-		return 0;
-	case OPT_BEFORE:
-		option.before = arg;
-		return 0;
-	case OPT_AFTER:
-		option.after = arg;
-		return 0;
-	case OPT_SLOW:
-		option.slow = true;
-		return 0;
-	case OPT_METER:
-		option.meter = true;
-		return 0;
-	case OPT_SNAPSHOTS:
-		option.snapshots = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -193,7 +155,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		check_options(state);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return args_set(simple, key, arg, state);
 	}
 }
 

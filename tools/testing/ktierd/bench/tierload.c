@@ -174,7 +174,7 @@ static void make_memory(void)
 	memory = mmap(WHERE, option.size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
-		fail("no room for %lu MiB (%s).", option.size >> 20, strerror(errno));
+		fail("no room for %llu MiB (%s).", option.size >> 20, strerror(errno));
 	if (madvise(memory, option.size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) &&
 	    (huge || errno != EINVAL))
 		fail("the kernel has no huge pages (%s).", strerror(errno));

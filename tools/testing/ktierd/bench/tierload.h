@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../lib/util.h"
 #include "pattern.h"
 
 #define PAGE_SIZE	4096UL
@@ -55,9 +56,9 @@ extern const char * const start_names[NR_STARTS];
 struct load_options {
 	const struct pattern *pattern;
 	struct pattern_options of;
-	uint64_t size;
-	uint64_t unit;
-	uint64_t capacity;
+	u64 size;
+	u64 unit;
+	u64 capacity;
 	double seconds;
 	double interval_s;
 	double look_s;

@@ -137,7 +137,7 @@ void seen_print_start(const void *memory, const struct dist *dist)
 		option.capacity = capacity();
 	printf("{\"event\": \"start\", \"pattern\": \"%s\", \"scattered\": %s",
 	       option.pattern->name, dist->scattered ? "true" : "false");
-	printf(", \"size_kib\": %lu, \"unit_kib\": %lu, \"capacity_kib\": %lu, \"address\": %lu",
+	printf(", \"size_kib\": %llu, \"unit_kib\": %llu, \"capacity_kib\": %llu, \"address\": %lu",
 	       option.size >> 10, option.unit >> 10, option.capacity >> 10,
 	       (unsigned long)memory);
 	printf(", \"start\": \"%s\", \"tier\": %s, \"threads\": %u, \"work\": %u, \"seed\": %u}\n",

@@ -6,21 +6,6 @@
 
 #include "demo.h"
 
-static unsigned long parse_number(const char *option, const char *text,
-				  unsigned long min, unsigned long max)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' ||
-	    number < min || number > max)
-		fail("%s takes a number from %lu to %lu, not '%s'.",
-		     option, min, max, text);
-	return number;
-}
-
 void parse_options(int argc, char **argv, const char *help, struct options *options)
 {
 	static const struct option known[] = {

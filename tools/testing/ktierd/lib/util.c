@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <time.h>
 
 #include "util.h"
@@ -37,4 +38,17 @@ void run_command(const char *command)
 {
 	if (command && system(command))
 		fail("the command '%s' failed.", command);
+}
+
+unsigned long parse_number(const char *what, const char *text, unsigned long min,
+			   unsigned long max)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || !isdigit(text[0]) || *end || number < min || number > max)
+		fail("%s takes a number from %lu to %lu, not '%s'.", what, min, max, text);
+	return number;
 }

@@ -33,6 +33,10 @@ u64 now_ns(void);
 /* Have the shell run a command, if there is one. Ends the program if it fails. */
 void run_command(const char *command);
 
+/* What stands for @what as a number. Ends the program with a sentence if it is none. */
+unsigned long parse_number(const char *what, const char *text, unsigned long min,
+			   unsigned long max);
+
 /* The first line of a file, with its end. False if there is none. */
 bool read_text(const char *path, char *text, int size);
 

@@ -5,7 +5,6 @@
  * The meter does not answer: what it has to say is in its output, on the host.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -71,19 +70,6 @@ static const char help[] =
 static const char *const tier_names[] = { "top", "lower" };
 
 static void *mailbox;
-
-static unsigned long parse_number(const char *what, const char *text, unsigned long min,
-				  unsigned long max)
-{
-	unsigned long number;
-	char *end;
-
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (errno || !isdigit(text[0]) || *end || number < min || number > max)
-		fail("%s takes a number from %lu to %lu, not '%s'.", what, min, max, text);
-	return number;
-}
 
 /* Have memory on this node, and what is there already by @flags. */
 static void bind_to(int node, char *memory, size_t size, unsigned int flags)
