@@ -70,13 +70,23 @@ class Results:
             return None
         return figures(run, nothing, workload["seconds"], workload.get("changes", []))
 
+    def why_not(self, name, way):
+        tried = any(run["workload"] == name and run["way"] in (way, "nothing") and
+                    "error" in run for run in self.all["runs"])
+        return "failed" if tried else "not run"
+
+    def values(self, key, name):
+        """What each way has of a figure, in a workload: {way: value}."""
+        return {way: self.figures[name, way][key] for way in self.ways
+                if self.figures[name, way] and self.figures[name, way][key]}
+
     def table(self, cell, first="workload", skip=()):
         """A row a workload, a column a way; cell(figures, workload, way) is the text."""
         ways = [way for way in self.ways if way not in skip]
         table = Table(first, *(self.titles[way] for way in ways))
         for name, workload in self.workloads.items():
             cells = [cell(self.figures[name, way], name, way) if self.figures[name, way]
-                     else "failed" for way in ways]
+                     else self.why_not(name, way) for way in ways]
             if any(text not in (None, NONE) for text in cells):
                 table.add(workload["title"], *cells)
         return table
@@ -86,15 +96,36 @@ def number(value, digits=2):
     return NONE if value is None else f"{value:.{digits}f}"
 
 
-def best_marked(results, key):
-    """The value, in bold where no other way has a better one."""
-    def cell(values, name, way):
-        all_values = [results.figures[name, other][key] for other in results.ways
-                      if results.figures[name, other] and results.figures[name, other][key]]
-        value = values[key]
+def speed_table(results, key):
+    """The values, in bold where no other way has a better one, and their means."""
+    def cell(values, name, _way):
+        value, best = values[key], max(results.values(key, name).values())
         text = number(value)
-        return f"**{text}**" if value and round(value, 2) == round(max(all_values), 2) else text
-    return cell
+        return f"**{text}**" if value and round(value, 2) == round(best, 2) else text
+
+    table = results.table(cell)
+    whole = [name for name in results.workloads
+             if len(results.values(key, name)) == len(results.ways)]
+    if len(whole) > 1:
+        table.add("Geometric mean", *(
+            number(statistics.geometric_mean(results.values(key, name)[way] for name in whole))
+            for way in results.ways))
+    return table
+
+
+def beaten(results, key):
+    """Where ktierd is not the best, in a sentence."""
+    found, known = [], False
+    for name, workload in results.workloads.items():
+        values = results.values(key, name)
+        known |= "ktierd" in values
+        best = max(values, key=values.get, default=None)
+        if "ktierd" in values and round(values["ktierd"], 2) < round(values[best], 2):
+            found.append(f"{workload['title']} ({number(values['ktierd'])}; "
+                         f"{results.titles[best]} {number(values[best])})")
+    if not known:
+        return ""
+    return f" ktierd is behind in: {', '.join(found)}." if found else " ktierd is nowhere behind."
 
 
 def share_cell(values, _name, _way):
@@ -217,13 +248,14 @@ def sections(results):
            "Operations a second against \"nothing\", over the whole run, if instructions took "
            "a cycle each, and what misses a cache of "
            f"{machine['cache_kib']} KiB took what it takes on Optane 100. More is better; the "
-           "best of a row is bold.",
-           results.table(best_marked(results, "modelled_optane")))
+           f"best of a row is bold.{beaten(results, 'modelled_optane')}",
+           speed_table(results, "modelled_optane"))
     yield (f"The same, in the last {TAIL * 100:.0f} % of the run",
-           "What it comes to once it has settled.",
-           results.table(best_marked(results, "modelled_optane_end")))
-    yield ("On CXL", "The whole run, with the latencies of a CXL card (ASIC).",
-           results.table(best_marked(results, "modelled_cxl")))
+           f"What it comes to once it has settled.{beaten(results, 'modelled_optane_end')}",
+           speed_table(results, "modelled_optane_end"))
+    yield ("On CXL", "The whole run, with the latencies of a CXL card (ASIC)."
+           f"{beaten(results, 'modelled_cxl')}",
+           speed_table(results, "modelled_cxl"))
     yield ("Share of the accesses that DRAM served, at the end",
            "By the memory meter: the load's own accesses in the last "
            f"{TAIL * 100:.0f} % of the time after the last change (of the workload \"{halves(results)}\" "

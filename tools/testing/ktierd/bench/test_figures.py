@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import check  # noqa: E402
 import figures  # noqa: E402
 import quality  # noqa: E402
+import report  # noqa: E402
 
 NO_TALLY = {"load": 0, "store": 0, "load_miss": 0, "store_miss": 0}
 
@@ -142,6 +143,44 @@ class WellFormed(unittest.TestCase):
         bad = copy.deepcopy(self.results)
         bad["runs"][0]["error"] = "the guest panicked"
         self.assertEqual(check.problems(bad), ["w, nothing, metered: the guest panicked"])
+
+
+class Comparison(unittest.TestCase):
+    """Who wins where."""
+
+    def results(self, **speeds):
+        """Of workloads a and b, the speed of each way."""
+        ways = list(speeds)
+        results = report.Results({"workloads": {name: {"title": name.upper(), "seconds": 9}
+                                                for name in "ab"}, "ways": ways, "runs": []})
+        results.titles = {way: way.title() for way in ways}
+        for way, pair in speeds.items():
+            for name, value in zip("ab", pair):
+                results.figures[name, way] = {"speed": value} if value else None
+        return results
+
+    def test_the_best_are_bold_and_means_are_geometric(self):
+        table = report.speed_table(self.results(nothing=(1, 1), ktierd=(1.5, 0.96)), "speed")
+        self.assertEqual(table.rows[1:], [["A", "1.00", "**1.50**"], ["B", "**1.00**", "0.96"],
+                                          ["Geometric mean", "1.00", "1.20"]])
+
+    def test_what_did_not_run_is_said_and_has_no_part_in_the_mean(self):
+        table = report.speed_table(self.results(nothing=(1, 1), ktierd=(1.5, None)), "speed")
+        self.assertEqual(table.rows[1:], [["A", "1.00", "**1.50**"],
+                                          ["B", "**1.00**", "not run"]])
+
+    def test_losses_are_named(self):
+        losses = report.beaten(self.results(nothing=(1, 1), damon=(1.1, 1.2),
+                                            ktierd=(1.3, 0.9)), "speed")
+        self.assertEqual(losses, " ktierd is behind in: B (0.90; Damon 1.20).")
+
+    def test_no_losses(self):
+        self.assertEqual(report.beaten(self.results(nothing=(1, 1), ktierd=(1.3, 1)), "speed"),
+                         " ktierd is nowhere behind.")
+
+    def test_nothing_is_said_without_ktierd(self):
+        self.assertEqual(report.beaten(self.results(nothing=(1, 1), ktierd=(None, None)),
+                                       "speed"), "")
 
 
 if __name__ == "__main__":
