@@ -37,6 +37,9 @@
 #define KTIERD_LOCK_MIN_US	50
 #define KTIERD_LOCK_MAX_US	50000
 
+/* Pages in a trace event, at most. Its text is twice as many digits, in 4 KiB. */
+#define KTIERD_TRACE_PAGES	512U
+
 /* What a walk found below one PMD; the thread's own. */
 static struct {
 	DECLARE_BITMAP(present, KTIERD_BLOCK_PAGES);
@@ -486,8 +489,9 @@ static void count_page(struct ktierd_block *block, unsigned int i,
 }
 
 static void trace_block(struct mm_struct *mm, unsigned long addr,
-			unsigned int nr)
+			unsigned long end, unsigned int nr)
 {
+	unsigned int first, last, some;
 	struct task_struct *owner;
 	pid_t pid;
 
@@ -497,8 +501,14 @@ static void trace_block(struct mm_struct *mm, unsigned long addr,
 	owner = rcu_dereference(mm->owner);
 	pid = owner ? owner->tgid : 0;
 	rcu_read_unlock();
-	trace_ktierd_block(pid, addr & PMD_MASK, nr, found.present,
-			   found.level);
+
+	first = nr == 1 ? 0 : pte_index(addr);
+	last = nr == 1 ? 1 : first + ((end - addr) >> PAGE_SHIFT);
+	for (addr &= PMD_MASK; first < last; first += some) {
+		some = min(last - first, KTIERD_TRACE_PAGES);
+		trace_ktierd_block(pid, addr + first * PAGE_SIZE, first, some,
+				   found.present, found.level);
+	}
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -526,7 +536,7 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	nr_pages = nr == 1 ? KTIERD_BLOCK_PAGES : 1;
 	for_each_set_bit(i, found.present, nr)
 		count_page(block, i, nr_pages, walk->round);
-	trace_block(vma->vm_mm, addr, nr);
+	trace_block(vma->vm_mm, addr, end, nr);
 
 	scanned = bitmap_weight(found.present, nr) * nr_pages;
 	young = bitmap_weight(found.young, nr) * nr_pages;

@@ -7,26 +7,31 @@
 
 #include <linux/tracepoint.h>
 
-/* The level of a page that was not there, in ktierd_block. */
+/* The level of a page that was not sampled, in ktierd_block. */
 #define KTIERD_TRACE_ABSENT	0xff
 
 /**
- * ktierd_block - the reading walk has brought the histories of a block up to date
+ * ktierd_block - the reading walk has brought the histories of pages up to date
  *
- * @pid:	process id of the memory's owner, 0 if it is gone
- * @addr:	first address of the block, which is what one PMD maps
- * @nr:		pages of the block, 1 if it is a huge page
- * @present:	which of them are there
- * @level:	heat of each, from 0; as many as @nr
+ * @pid:	process id of the memory's owner, or 0 if it is gone; of its
+ *		parent while it is being forked
+ * @addr:	address of the first page
+ * @first:	its number in the block, which is what one PMD maps
+ * @nr:		pages in a row from there on, 1 for a huge page
+ * @present:	which pages of the block were sampled
+ * @level:	heat of each page of the block, from 0
  *
- * In the text form a page is two hexadecimal digits, ff if it is not there.
+ * Pages of one block that are in several VMAs have an event for each. In the
+ * text form a page is two hexadecimal digits, ff if it was not sampled: it is
+ * not there, or is none that can be tiered.
  */
 TRACE_EVENT(ktierd_block,
 
-	TP_PROTO(pid_t pid, unsigned long addr, unsigned int nr,
-		 const unsigned long *present, const u8 *level),
+	TP_PROTO(pid_t pid, unsigned long addr, unsigned int first,
+		 unsigned int nr, const unsigned long *present,
+		 const u8 *level),
 
-	TP_ARGS(pid, addr, nr, present, level),
+	TP_ARGS(pid, addr, first, nr, present, level),
 
 	TP_STRUCT__entry(
 		__field(pid_t,		pid)
@@ -41,8 +46,8 @@ TRACE_EVENT(ktierd_block,
 		__entry->pid	= pid;
 		__entry->addr	= addr;
 		for (i = 0; i < nr; i++)
-			to[i] = test_bit(i, present) ? level[i] :
-						       KTIERD_TRACE_ABSENT;
+			to[i] = test_bit(first + i, present) ?
+				level[first + i] : KTIERD_TRACE_ABSENT;
 	),
 
 	TP_printk("pid=%d addr=%lx levels=%s", __entry->pid, __entry->addr,
@@ -54,7 +59,8 @@ TRACE_EVENT(ktierd_block,
  * ktierd_cut - a round has been sampled, and what will move was worked out
  *
  * @round:	number of the round
- * @window_us:	length of its sample window, in microseconds
+ * @window_us:	length of its sample window, in microseconds; a tunable that is
+ *		changed meanwhile ends it earlier
  * @touched:	pages that were touched in the window
  * @capacity:	pages that fit into the top tier
  * @cut:	heat from which on everything fits into it

@@ -14,10 +14,6 @@
 
 #define REGION		(16 * MIB)
 
-#define TRACING		"/sys/kernel/tracing/"
-#define BLOCK		(2 * MIB)	/* what one PMD maps */
-#define HOT_LEVEL	9		/* touched in two of the last eight windows */
-
 FIXTURE(sysctl) {
 	struct kt_knobs saved;
 	char path[128];
@@ -324,93 +320,6 @@ TEST_F_TIMEOUT(sysfs, idle_memory_is_not_young, KT_TIMEOUT)
 	young = kt_sysfs("pages_young");
 	ASSERT_TRUE(kt_wait_scans(10));
 	EXPECT_GT(young + (long)r.nr, kt_sysfs("pages_young"));
-}
-
-/* The last line of the trace that has @wanted, from there on; to be freed. */
-static char *traced(const char *wanted)
-{
-	char *line = NULL, *at, *last = NULL;
-	FILE *trace = fopen(TRACING "trace", "r");
-	size_t size = 0;
-
-	while (trace && getline(&line, &size, trace) > 0) {
-		at = strstr(line, wanted);
-		if (!at)
-			continue;
-		free(last);
-		last = strdup(at);
-	}
-	if (trace)
-		fclose(trace);
-	free(line);
-	return last;
-}
-
-/* What the last event has of each page below a PMD: its heat, -1 if it is not there. */
-static bool traced_heat(unsigned long block, int *heat, size_t nr)
-{
-	unsigned int level;
-	char wanted[64], *line;
-	bool whole;
-	size_t i;
-
-	snprintf(wanted, sizeof(wanted), "ktierd_block: pid=%d addr=%lx levels=", getpid(), block);
-	line = traced(wanted);
-	whole = line && strlen(line) >= strlen(wanted) + 2 * nr;
-	for (i = 0; whole && i < nr; i++) {
-		whole = sscanf(line + strlen(wanted) + 2 * i, "%2x", &level) == 1;
-		heat[i] = level == 0xff ? -1 : (int)level;
-	}
-	free(line);
-	return whole;
-}
-
-/* Fails if an event is missing, or tells the heat of another page, or of none. */
-TEST_F_TIMEOUT(sysfs, trace_tells_the_heat_of_each_page, KT_TIMEOUT)
-{
-	int node = kt_read_long("/sys/devices/system/node/online");
-	size_t pages = BLOCK / kt_page(), i, first;
-	struct kt_toucher toucher;
-	unsigned long block;
-	struct kt_region r;
-	int heat[1024];
-	char *cut;
-
-	if (kt_write(TRACING "events/ktierd/enable", "0"))
-		SKIP(return, "no trace events");
-	ASSERT_LE(pages, ARRAY_SIZE(heat));
-	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
-	ASSERT_EQ(0, kt_region_make(&r, REGION, node));
-	r.hot_step = 4;
-	block = ((unsigned long)r.addr + BLOCK - 1) & ~(BLOCK - 1);
-	first = (block - (unsigned long)r.addr) / kt_page();
-	ASSERT_LE(first + pages, r.nr);
-
-	ASSERT_EQ(0, mark_region(&r));
-	ASSERT_EQ(0, kt_touch_start(&toucher, &r, false));
-	ASSERT_TRUE(kt_wait_scans(20));
-	kt_write(TRACING "trace", "");
-	ASSERT_EQ(0, kt_write(TRACING "events/ktierd/ktierd_block/enable", "1"));
-	EXPECT_TRUE(kt_wait_scans(3));
-	EXPECT_EQ(0, kt_write(TRACING "events/ktierd/enable", "0"));
-	ASSERT_TRUE(traced_heat(block, heat, pages));
-	for (i = 0; i < pages; i++) {
-		bool hot = (first + i) % r.hot_step == r.phase;
-
-		EXPECT_LE(0, heat[i]) TH_LOG("page %zu", i);
-		EXPECT_EQ(hot, heat[i] >= HOT_LEVEL)
-			TH_LOG("page %zu, %s, has level %d", i, hot ? "hot" : "idle", heat[i]);
-	}
-
-	kt_write(TRACING "trace", "");
-	ASSERT_EQ(0, kt_write(TRACING "events/ktierd/ktierd_cut/enable", "1"));
-	EXPECT_TRUE(kt_wait_scans(3));
-	EXPECT_EQ(0, kt_write(TRACING "events/ktierd/enable", "0"));
-	cut = traced("ktierd_cut: round=");
-	EXPECT_NE(NULL, cut);
-	free(cut);
-	EXPECT_EQ(0, kt_touch_stop(&toucher));
-	kt_write(TRACING "trace", "");
 }
 
 /* Fails if the node's numbers don't follow what is marked on it. */
