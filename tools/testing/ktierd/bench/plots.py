@@ -2,6 +2,7 @@
 """The plots of the report."""
 
 import os
+import textwrap
 
 import matplotlib
 import numpy
@@ -87,7 +88,7 @@ def bars(results, out, key, name, title, label):
                  values, width, color=colour(results, way), label=results.titles[way])
     axis.axhline(1, color="black", linewidth=0.8)
     axis.set_xticks(range(len(results.workloads)))
-    axis.set_xticklabels([w["title"].replace(" ", "\n", 1) for w in results.workloads.values()],
+    axis.set_xticklabels([textwrap.fill(w["title"], 14) for w in results.workloads.values()],
                          fontsize=8)
     axis.set_ylabel(label, fontsize=9)
     axis.set_title(title, fontsize=11)
