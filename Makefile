@@ -5,7 +5,7 @@
 # expand it.
 override CMD := $(value CMD)
 export CMD DRAM PMEM CPUS TIMEOUT ICOUNT PMEM_KIND KERNEL QEMU_EXTRA APPEND
-export QUICK PERF WORKLOADS WAYS DURATION
+export QUICK PERF RESUME WORKLOADS WAYS DURATION
 
 MAKEFLAGS += --no-print-directory
 ours := tools/testing/ktierd

@@ -52,12 +52,12 @@ def meter_series(run):
     are taken: its stack and tables are in the cache and tell nothing.
     """
     kinds = ("store",) if run.get("share_of") == "writes" else ("load", "store")
+    of_program = "program" in run.get("start", {})
     series = []
     for count in run["meter"]:
-        share = tier_share([count["watch"]], kinds)
-        if share is None:
-            user = {tier: count[tier]["user"] for tier in ("top", "lower")}
-            share = tier_share([user], ("load_miss", "store_miss"))
+        user = {tier: count[tier]["user"] for tier in ("top", "lower")}
+        share = tier_share([user], ("load_miss", "store_miss")) if of_program \
+            else tier_share([count["watch"]], kinds)
         series.append((count["t"], share))
     return series
 
@@ -170,6 +170,4 @@ def figures(run, nothing, seconds, changes):
             own = modelled_ns_per_op(run, hardware, start)
             base = modelled_ns_per_op(nothing, hardware, start)
             result[f"modelled_{hardware}{key}"] = base / own if own and base else None
-    if run["way"] == "ktierd":
-        result["instructions_per_visit"] = instructions_per_visit(run)
     return result

@@ -8,7 +8,7 @@ import textwrap
 
 import check
 import plots
-from figures import CONVERGED, HARDWARE, TAIL, figures, mean
+from figures import CONVERGED, HARDWARE, TAIL, figures, instructions_per_visit, mean
 
 NONE = "–"
 
@@ -273,7 +273,8 @@ def sections(results):
     yield ("Traffic", "MiB migrated, by the kernel's counter. In brackets what the load saw of its "
            "own pages every 5 seconds: up / down / moves against the one before of the page.",
            results.table(traffic_cell, skip=("nothing", "interleave")))
-    yield ("CPU of kernel threads", "Percent of one CPU.",
+    yield ("CPU of kernel threads", "Percent of one CPU, as the guest has it: while the other CPU runs as well, its "
+           "turns count too, and so up to twice of what the threads execute.",
            results.table(cpu_cell, skip=("nothing", "interleave")))
     yield ("Memory of their data", "KiB in slabs of their own, at the end.",
            results.table(memory_cell, skip=("nothing", "interleave")))
@@ -285,13 +286,12 @@ def halves(results):
 
 
 def visits(results):
-    values = [(results.workloads[name]["title"], f["instructions_per_visit"])
-              for (name, way), f in results.figures.items()
-              if way == "ktierd" and f and f.get("instructions_per_visit")]
-    table = Table("workload", "instructions")
-    for title, value in values:
-        table.add(title, number(value, 0))
-    return table if values else None
+    table = Table("workload", "pages scanned", "instructions")
+    for name, workload in results.workloads.items():
+        for run in results.runs(name, "visits"):
+            new, old = run["ktierd"]["pages_scanned"], run["ktierd_before"]["pages_scanned"]
+            table.add(workload["title"], new - old, number(instructions_per_visit(run), 0))
+    return table if len(table.rows) > 1 else None
 
 
 def perf_table(results):
@@ -350,7 +350,8 @@ def all_sections(results):
     """All with something to say."""
     yield from sections(results)
     yield ("What sampling takes of ktierd",
-           "Instructions of its thread a present page and visit; a round visits each page twice.",
+           "Instructions of its thread a present page and visit, of which a round makes two; in a "
+           "guest with one CPU, where what is counted is the thread's alone.",
            visits(results))
     yield ("How well ktierd knows what is hot",
            "Beside the meter's counts of the same second, by page, in the last "

@@ -21,13 +21,19 @@ APPEND = "slab_nomerge"
 PATIENCE = 6
 
 
+def run_key(result):
+    """Which run a result is of, as Run.key has it."""
+    return tuple(result[name] for name in ("workload", "way", "kind", "round", "seconds"))
+
+
 class Run:
     """One guest: a workload under one way of tiering.
 
     kind is "metered" (-icount, with the memory meter), "plain" (-icount),
     "quality" (as metered, with the trace of what ktierd takes for hot), "perf"
-    (as plain, with a profile of ktierd's thread) or "pauses" (no -icount, counting
-    slow operations). round numbers repetitions.
+    (as plain, with a profile of ktierd's thread), "visits" (as plain, with one CPU,
+    as the guest takes the turns of others for CPU time) or "pauses" (no -icount,
+    counting slow operations). round numbers repetitions.
     """
 
     def __init__(self, name, workload, way, kind, seconds, round=1):
@@ -43,6 +49,10 @@ class Run:
     def name(self):
         return f"{self.workload_name}-{self.way}-{self.kind}-{self.round}"
 
+    @property
+    def key(self):
+        return self.workload_name, self.way, self.kind, self.round, self.seconds
+
     def command(self):
         """What the guest is to do."""
         args = shlex.split(self.workload["args"]) + [f"--seconds={self.seconds}"]
@@ -53,7 +63,8 @@ class Run:
             args += [] if any(a.startswith("--look") for a in args) else ["--look=5"]
         command = shlex.join([BENCH + "/guest", "run", self.way, kind,
                               self.workload["program"], *args])
-        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 "}
+        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 ",
+                 "visits": "BENCH_AWAKE=1 "}
         return extra.get(self.kind, "") + command
 
     def environment(self, directory, machine, patience_s):
@@ -62,7 +73,8 @@ class Run:
             extra = (f"-plugin {METER},out={directory}/meter.jsonl,"
                      f"pages={directory}/pages,cache={machine['cache_kib']}")
         return dict(os.environ, CMD=self.command(), VM_DIR=f"{directory}/vm",
-                    ICOUNT="0" if self.kind == "pauses" else "1", CPUS="2",
+                    ICOUNT="0" if self.kind == "pauses" else "1",
+                    CPUS="1" if self.kind == "visits" else str(machine["cpus"]),
                     DRAM=machine["dram"], PMEM=machine["pmem"], PMEM_KIND="nvdimm",
                     TIMEOUT=str(patience_s), QEMU_EXTRA=extra, APPEND=APPEND)
 

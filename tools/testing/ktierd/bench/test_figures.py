@@ -52,7 +52,9 @@ class Shares(unittest.TestCase):
         one = count(1, 0, 0)
         one["top"] = tier(tally(load=1000, load_miss=2))
         one["lower"] = tier(tally(load=1000, load_miss=6))
-        self.assertEqual(figures.meter_series({"meter": [one]}), [(1, 0.25)])
+        one["watch"]["top"] = tally(load=100)
+        self.assertEqual(figures.meter_series({"start": {"program": "redis"}, "meter": [one]}),
+                         [(1, 0.25)])
 
 
 class Convergence(unittest.TestCase):
@@ -111,7 +113,8 @@ class Quality(unittest.TestCase):
 class WellFormed(unittest.TestCase):
     results = {
         "format": 1,
-        "machine": dict.fromkeys(("dram", "pmem", "commit", "qemu", "host", "date"), "x"),
+        "machine": dict(dict.fromkeys(("dram", "pmem", "commit", "qemu", "host", "date"), "x"),
+                        cpus=2, cache_kib=1024),
         "workloads": {"w": {"title": "W", "what": "w", "program": "tierload", "args": "",
                             "seconds": 1}},
         "ways": ["nothing"],

@@ -36,6 +36,7 @@ typedef uint64_t u64;
 
 #define CACHE_LINE		64	/* the host's */
 #define LINE_SHIFT		6	/* of the modelled cache */
+#define CACHE_WAYS		8
 #define MAX_CACHE_KIB		1048576
 #define TLB_ENTRIES		1024	/* what a vCPU keeps, see struct translation */
 #define MAX_RANGES		32
@@ -69,6 +70,11 @@ struct translation {
 #define PAGE_MASK	(~(METER_PAGE_SIZE - 1))
 #define NO_MEMORY	(~0ULL)
 
+/* Lines of the modelled cache that share a place, by when they were used last. */
+struct cache_set {
+	u32 line[CACHE_WAYS];	/* 0: none */
+};
+
 /*
  * What one vCPU counts. Only the thread that runs the vCPU writes here, so there
  * is nothing to lock; the counts never go back, so that anyone may read them.
@@ -77,7 +83,7 @@ struct vcpu {
 	alignas(CACHE_LINE) struct tally user[METER_TIERS];
 	struct tally kernel[METER_TIERS];
 	struct tally watched[METER_TIERS];
-	u32 *cache;		/* which line each place holds; 0: none */
+	struct cache_set *cache;
 	u64 generation;		/* of translations, from 1 to ~PAGE_MASK */
 	struct translation tlb[TLB_ENTRIES];
 };
@@ -87,7 +93,7 @@ static unsigned int nr_vcpus;
 static bool counting;
 static bool modelling;
 static bool verifying;
-static u32 cache_mask;
+static u32 cache_sets;
 
 /* Known ranges in terms of QEMU's addresses, the top tier's first. */
 struct interval {
@@ -203,12 +209,21 @@ static __always_inline u64 translate(struct vcpu *vcpu, qemu_plugin_meminfo_t in
 
 static __always_inline bool cache_misses(struct vcpu *vcpu, u64 address)
 {
-	u32 line = (address >> LINE_SHIFT) + 1;
-	u32 *place = &vcpu->cache[line & cache_mask];
+	u32 line = (address >> LINE_SHIFT) + 1, before;
+	u32 *kept = vcpu->cache[line & (cache_sets - 1)].line;
 
-	if (likely(*place == line))
+	if (likely(*kept == line))
 		return false;
-	*place = line;
+	before = *kept;
+	*kept = line;
+	for (int i = 1; i < CACHE_WAYS; i++) {
+		u32 moves = before;
+
+		before = kept[i];
+		kept[i] = moves;
+		if (before == line)
+			return false;
+	}
 	return true;
 }
 
@@ -499,7 +514,7 @@ static void start_counting(const struct message *unused)
 		/* Pages' tiers may have been learned anew. */
 		flush(&vcpus[i]);
 		if (modelling)
-			memset(vcpus[i].cache, 0, (cache_mask + 1UL) * sizeof(*vcpus[i].cache));
+			memset(vcpus[i].cache, 0, cache_sets * sizeof(*vcpus[i].cache));
 	}
 	__atomic_store_n(&counting, true, __ATOMIC_RELEASE);
 }
@@ -756,7 +771,7 @@ static bool take_cache_size(const char *text)
 	if (end == text || *end || kib > MAX_CACHE_KIB || kib & (kib - 1))
 		return complain("cache= takes a power of two in KiB, or 0, and not ", text);
 	modelling = kib;
-	cache_mask = (kib << 10 >> LINE_SHIFT) - 1;
+	cache_sets = (kib << 10 >> LINE_SHIFT) / CACHE_WAYS;
 	return true;
 }
 
@@ -787,7 +802,7 @@ static bool make_vcpus(unsigned int number)
 	memset(vcpus, 0, number * sizeof(*vcpus));
 	nr_vcpus = number;
 	for (unsigned int i = 0; modelling && i < number; i++) {
-		vcpus[i].cache = calloc(cache_mask + 1UL, sizeof(*vcpus[i].cache));
+		vcpus[i].cache = calloc(cache_sets, sizeof(*vcpus[i].cache));
 		if (!vcpus[i].cache)
 			return complain("out of memory", "");
 	}
