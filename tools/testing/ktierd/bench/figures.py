@@ -131,7 +131,7 @@ def moved_mib(run):
     The kernel counts moves of DAMON without their direction. What comes back
     between two looks is not seen.
     """
-    moved = {"all": run["vmstat"]["pgmigrate_success"] / 256}
+    moved = {"all": run["vmstat"]["pgmigrate_success"] / 256 if "counted_s" in run else None}
     look = next((tick for tick in reversed(run["ticks"]) if "returns" in tick), None)
     if look:
         moved |= {key: look[key] / 256 for key in ("up", "down", "returns")}
@@ -144,6 +144,12 @@ def instructions_per_visit(run):
     visits = 2 * (new["pages_scanned"] - old["pages_scanned"])
     ns = (new["scan_ms"] - old["scan_ms"]) * 1e6
     return ns / NS_AN_INSTRUCTION / visits if visits else None
+
+
+def threads_percent(run):
+    """CPU time of the kernel's threads, by the time between the two readings."""
+    return {name: ns / 1e7 / run["counted_s"] for name, ns in run["threads_ns"].items()
+            if ns > 0} if "counted_s" in run else {}
 
 
 def figures(run, nothing, seconds, changes):
@@ -161,8 +167,7 @@ def figures(run, nothing, seconds, changes):
         "oracle_end": at(oracle, seconds) if oracle else None,
         "converged_s": convergence(series, oracle, seconds, changes) if oracle else None,
         "moved_mib": moved_mib(run),
-        "threads_percent": {name: ns / 1e7 / run["ticks"][-1]["t"]
-                            for name, ns in run["threads_ns"].items() if ns > 0},
+        "threads_percent": threads_percent(run),
         "slabs_kib": sum(run["slabs"].values()) / 1024,
     }
     for hardware in HARDWARE:

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <wordexp.h>
@@ -237,6 +238,25 @@ static void run(u64 start_ns)
 		meter_stop(mailbox);
 }
 
+/* Go on with the load while a command runs, so that what it sees is under load. */
+static void run_beside(const char *command)
+{
+	int status = 0;
+	pid_t shell;
+
+	if (!command)
+		return;
+	shell = fork();
+	if (!shell) {
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(EXIT_UNABLE);
+	}
+	while (shell > 0 && !waitpid(shell, &status, WNOHANG))
+		run_batch();
+	if (shell < 0 || status)
+		fail("the command '%s' failed.", command);
+}
+
 /* The command line */
 
 enum {
@@ -255,7 +275,7 @@ static const struct argp_option options[] = {
 	{ "start", OPT_START, "HOW", 0, "where pages are first (interleave; see below)", 3 },
 	{ "interval", OPT_INTERVAL, "N", 0, "seconds between lines (1)", 4 },
 	{ "before", OPT_BEFORE, "CMD", 0, "run CMD when all is in place, before the load", 4 },
-	{ "after", OPT_AFTER, "CMD", 0, "run CMD after the load, while the program runs", 4 },
+	{ "after", OPT_AFTER, "CMD", 0, "run CMD at the end, while the load still goes on", 4 },
 	{ "meter", OPT_METER, NULL, 0, "tell the memory meter (a QEMU plugin) each line", 4 },
 	{ }
 };
@@ -360,7 +380,7 @@ int main(int argc, char **argv)
 	take_moment(&start);
 	run(start.ns);
 	print_end(&start);
-	run_command(option.after);
+	run_beside(option.after);
 	child_stop(pid);
 	return wrong ? EXIT_WRONG : 0;
 }

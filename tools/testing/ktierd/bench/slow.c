@@ -30,12 +30,23 @@ void slow_calibrate(void)
 		slow_limit[i] = slow_limit_us[i] * stamps_a_us;
 }
 
-void slow_add(struct slow *sum, const struct slow *slow)
+void slow_note(struct slow *slow, uint64_t took)
 {
 	for (int i = 0; i < SLOW_LIMITS; i++)
-		sum->count[i] += slow->count[i];
-	if (slow->longest > sum->longest)
-		sum->longest = slow->longest;
+		if (took >= slow_limit[i])
+			__atomic_store_n(&slow->count[i], slow->count[i] + 1, __ATOMIC_RELAXED);
+	if (took > slow->longest)
+		__atomic_store_n(&slow->longest, took, __ATOMIC_RELAXED);
+}
+
+void slow_add(struct slow *sum, const struct slow *slow)
+{
+	uint64_t longest = __atomic_load_n(&slow->longest, __ATOMIC_RELAXED);
+
+	for (int i = 0; i < SLOW_LIMITS; i++)
+		sum->count[i] += __atomic_load_n(&slow->count[i], __ATOMIC_RELAXED);
+	if (longest > sum->longest)
+		sum->longest = longest;
 }
 
 void slow_print(const struct slow *slow)

@@ -35,6 +35,9 @@ static inline uint64_t slow_stamp(void)
 #endif
 }
 
+/* Count one that was slow. Another thread may read meanwhile, with slow_add(). */
+void slow_note(struct slow *slow, uint64_t took);
+
 static inline void slow_begin(struct slow *slow)
 {
 	slow->last = slow_stamp();
@@ -47,10 +50,7 @@ static inline void slow_next(struct slow *slow)
 	slow->last = now;
 	if (__builtin_expect(took < slow_limit[0], 1))
 		return;
-	for (int i = 0; i < SLOW_LIMITS; i++)
-		slow->count[i] += took >= slow_limit[i];
-	if (took > slow->longest)
-		slow->longest = took;
+	slow_note(slow, took);
 }
 
 /* Compare stamps with the clock, for a tenth of a second. Before all else. */

@@ -148,6 +148,12 @@ class WellFormed(unittest.TestCase):
         self.assertEqual(check.problems(bad), ["w, nothing, metered: the guest panicked"])
 
 
+class Threads(unittest.TestCase):
+    def test_percent_is_of_the_time_between_the_readings(self):
+        run = {"threads_ns": {"ktierd": 2e9, "kswapd0": 0}, "counted_s": 40.0}
+        self.assertEqual(figures.threads_percent(run), {"ktierd": 5.0})
+
+
 class Comparison(unittest.TestCase):
     """Who wins where."""
 

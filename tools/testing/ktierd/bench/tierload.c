@@ -244,6 +244,13 @@ static void start_workers(void)
 	}
 }
 
+static void stop_workers(void)
+{
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < option.threads; i++)
+		pthread_join(worker[i].thread, NULL);
+}
+
 /* Both ticks and changes come when they are due; a change before its tick. */
 static void run(void)
 {
@@ -268,12 +275,12 @@ static void run(void)
 			next_change = (++changes + 1) * step_s;
 		}
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < option.threads; i++)
-		pthread_join(worker[i].thread, NULL);
 	if (mailbox)
 		meter_stop(mailbox);
 	print_end(start_ns / 1e9, (now_ns() - start_ns) / 1e9, ops_done());
+	/* The load goes on, so that what is then seen of the kernel is under it. */
+	run_command(option.after);
+	stop_workers();
 }
 
 static void start_meter(void)
@@ -298,6 +305,5 @@ int main(int argc, char **argv)
 	if (option.meter)
 		start_meter();
 	run();
-	run_command(option.after);
 	return 0;
 }
