@@ -67,6 +67,14 @@ struct translation {
 	u64 value;	/* address of the page | tier */
 };
 
+/*
+ * With one thread for all vCPUs (-icount), QEMU 10.0 tells a callback the vCPU
+ * that the code was translated for and not the one that runs it: what is kept
+ * may be another one's. But there asking is cheap. Counts are sums over all
+ * vCPUs and don't suffer; the modelled caches do, if several vCPUs are busy.
+ */
+#define KEEP_TRANSLATIONS	(METER_API < 3)
+
 #define PAGE_MASK	(~(METER_PAGE_SIZE - 1))
 #define NO_MEMORY	(~0ULL)
 
@@ -200,6 +208,8 @@ static __always_inline u64 translate(struct vcpu *vcpu, qemu_plugin_meminfo_t in
 	u64 tag = (vaddr & PAGE_MASK) | vcpu->generation;
 	struct translation *kept = &vcpu->tlb[(vaddr >> METER_PAGE_SHIFT) % TLB_ENTRIES];
 
+	if (!KEEP_TRANSLATIONS)
+		return ask(info, vaddr);
 	if (unlikely(kept->tag != tag))
 		return ask_and_keep(kept, tag, info, vaddr);
 	if (unlikely(verifying))
@@ -730,7 +740,7 @@ static void instrument(struct qemu_plugin_insn *insn)
 		access = kernel_access;
 	else if (is_symbol(bytes, size))
 		access = take_symbol;
-	if (is_flush(bytes, size))
+	if (KEEP_TRANSLATIONS && is_flush(bytes, size))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, flushing, QEMU_PLUGIN_CB_NO_REGS,
 						       NULL);
 	qemu_plugin_register_vcpu_mem_cb(insn, access, QEMU_PLUGIN_CB_NO_REGS,
