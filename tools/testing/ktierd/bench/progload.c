@@ -274,7 +274,7 @@ static const struct argp_option options[] = {
 	{ "prefix", OPT_PREFIX, "CMD", 0, "run it by CMD, such as 'numactl --membind=0'", 3 },
 	{ "start", OPT_START, "HOW", 0, "where pages are first (interleave; see below)", 3 },
 	{ "interval", OPT_INTERVAL, "N", 0, "seconds between lines (1)", 4 },
-	{ "before", OPT_BEFORE, "CMD", 0, "run CMD when all is in place, before the load", 4 },
+	{ "before", OPT_BEFORE, "CMD", 0, "run CMD before the time counts, the load running", 4 },
 	{ "after", OPT_AFTER, "CMD", 0, "run CMD at the end, while the load still goes on", 4 },
 	{ "meter", OPT_METER, NULL, 0, "tell the memory meter (a QEMU plugin) each line", 4 },
 	{ }
@@ -374,7 +374,8 @@ int main(int argc, char **argv)
 	dice.state = option.seed;
 
 	print_start(set_up());
-	run_command(option.before);
+	run_beside(option.before);
+	ops = 0;
 	if (option.meter)
 		start_meter();
 	take_moment(&start);

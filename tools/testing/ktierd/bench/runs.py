@@ -14,8 +14,10 @@ BENCH = os.path.join(TOP, "tools/testing/ktierd/bench")
 VM_RUN = os.path.join(TOP, "tools/testing/ktierd/vm/run")
 METER = os.path.join(TOP, "build/bin/meter.so")
 
-# Without merging, slabs of one user can be told from those of another.
-APPEND = "slab_nomerge"
+# Without merging, slabs of one user can be told from those of another. Addresses,
+# random numbers and the time of day are the same in each run.
+APPEND = "slab_nomerge nokaslr"
+DETERMINISTIC = "-seed 1 -rtc base=2026-01-01T00:00:00,clock=vm"
 
 # A guest that takes so much longer than expected is given up.
 PATIENCE = 6
@@ -68,9 +70,9 @@ class Run:
         return extra.get(self.kind, "") + command
 
     def environment(self, directory, machine, patience_s):
-        extra = ""
+        extra = DETERMINISTIC
         if self.kind in ("metered", "quality"):
-            extra = (f"-plugin {METER},out={directory}/meter.jsonl,"
+            extra += (f" -plugin {METER},out={directory}/meter.jsonl,"
                      f"pages={directory}/pages,cache={machine['cache_kib']}")
         return dict(os.environ, CMD=self.command(), VM_DIR=f"{directory}/vm",
                     ICOUNT="0" if self.kind == "pauses" else "1",

@@ -81,7 +81,7 @@ static const struct argp_option options[] = {
 	{ "capacity", OPT_CAPACITY, "SIZE", 0, "of the top tier, for the oracle (measured)", 4 },
 	{ "interval", OPT_INTERVAL, "N", 0, "seconds between lines (1)", 4 },
 	{ "look", OPT_LOOK, "N", 0, "seconds between looks where pages are (1)", 4 },
-	{ "before", OPT_BEFORE, "CMD", 0, "run CMD when the memory is there, before the load", 4 },
+	{ "before", OPT_BEFORE, "CMD", 0, "run CMD before the time counts, the load running", 4 },
 	{ "after", OPT_AFTER, "CMD", 0, "run CMD at the end, while the load still goes on", 4 },
 	{ "slow", OPT_SLOW, NULL, 0, "count slow operations, at some cost for each", 4 },
 	{ "meter", OPT_METER, NULL, 0, "tell the memory meter (a QEMU plugin) each line", 4 },

@@ -59,7 +59,9 @@ static uint64_t sink;
 
 /* Set by the main thread, read by the others. */
 static struct dist *current;
-static bool stop;
+static bool measuring, stop;
+
+static uint64_t ops_before;	/* of the measurement */
 
 static char *memory;
 static void *mailbox;
@@ -91,15 +93,19 @@ static inline uint64_t access_memory(const struct dist *dist, struct dice *dice,
 static void *work(void *arg)
 {
 	uint64_t lines = option.unit / LINE_SIZE - 1, x = 0;
+	bool slow_begun = !option.slow;
 	struct worker *me = arg;
 
-	slow_begin(&me->slow);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		struct dist *dist = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
 
+		if (!slow_begun && __atomic_load_n(&measuring, __ATOMIC_RELAXED)) {
+			slow_begin(&me->slow);
+			slow_begun = true;
+		}
 		for (int i = 0; i < BATCH; i++) {
 			x += access_memory(dist, &me->dice, lines);
-			if (option.slow)
+			if (option.slow && slow_begun)
 				slow_next(&me->slow);
 		}
 		__atomic_store_n(&me->ops, me->ops + BATCH, __ATOMIC_RELAXED);
@@ -110,7 +116,7 @@ static void *work(void *arg)
 
 static uint64_t ops_done(void)
 {
-	uint64_t ops = 0;
+	uint64_t ops = -ops_before;
 
 	for (unsigned int i = 0; i < option.threads; i++)
 		ops += __atomic_load_n(&worker[i].ops, __ATOMIC_RELAXED);
@@ -259,8 +265,9 @@ static void run(void)
 	unsigned long number = 0, changes = 0;
 	uint64_t start_ns;
 
-	start_workers();
+	ops_before = ops_done();
 	start_ns = now_ns();
+	__atomic_store_n(&measuring, true, __ATOMIC_RELAXED);
 	tick(0, 0);
 	while (next_tick <= option.seconds + 0.001) {
 		double t = fmin(next_change, next_tick);
@@ -299,9 +306,11 @@ int main(int argc, char **argv)
 	make_memory();
 	change(0);
 	seen_print_start(memory, current);
-	run_command(option.before);
 	if (option.slow)
 		slow_calibrate();
+	/* First: how long the commands take is chance if the machine is idle meanwhile. */
+	start_workers();
+	run_command(option.before);
 	if (option.meter)
 		start_meter();
 	run();
