@@ -43,8 +43,8 @@ extern const char * const start_names[NR_STARTS];
  * @seconds: how long
  * @interval_s: seconds between two lines
  * @look_s: seconds between two looks at where pages are
- * @before: a command to run before the load, or NULL
- * @after: a command to run after it, or NULL
+ * @before: a command to run before the time counts, with the load running, or NULL
+ * @after: a command to run at the end, with the load running, or NULL
  * @work: rounds of arithmetic an operation
  * @threads: that access memory
  * @start: where pages are first
