@@ -131,7 +131,7 @@ def moved_mib(run):
     The kernel counts moves of DAMON without their direction. What comes back
     between two looks is not seen.
     """
-    moved = {"all": run["vmstat"]["pgmigrate_success"] / 256 if "counted_s" in run else None}
+    moved = {"all": run["vmstat"]["pgmigrate_success"] / 256}
     look = next((tick for tick in reversed(run["ticks"]) if "returns" in tick), None)
     if look:
         moved |= {key: look[key] / 256 for key in ("up", "down", "returns")}
@@ -149,7 +149,7 @@ def instructions_per_visit(run):
 def threads_percent(run):
     """CPU time of the kernel's threads, by the time between the two readings."""
     return {name: ns / 1e7 / run["counted_s"] for name, ns in run["threads_ns"].items()
-            if ns > 0} if "counted_s" in run else {}
+            if ns > 0}
 
 
 def figures(run, nothing, seconds, changes):

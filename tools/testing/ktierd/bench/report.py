@@ -155,7 +155,7 @@ def convergence_cell(values, _name, _way):
 
 def traffic_cell(values, _name, _way):
     moved = values["moved_mib"]
-    text = number(moved["all"], 0)
+    text = f"{moved['all']:.0f}"
     if "up" in moved:
         text += f" ({moved['up']:.0f} / {moved['down']:.0f} / {moved['returns']:.0f})"
     return text

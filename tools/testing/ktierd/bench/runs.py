@@ -155,8 +155,7 @@ def parse_output(path):
     if result["end"].get("wrong"):
         raise ValueError(f"{result['end']['wrong']} wrong replies")
     after, before = counters["after"], counters["before"]
-    if "t" in after:
-        result["counted_s"] = after["t"] - before["t"]
+    result["counted_s"] = after["t"] - before["t"]
     result["threads_ns"] = difference(after["threads"], before["threads"])
     result["vmstat"] = difference(after["vmstat"], before["vmstat"])
     result["ktierd"] = after["ktierd"]

@@ -120,7 +120,7 @@ class WellFormed(unittest.TestCase):
         "ways": ["nothing"],
         "runs": [{"workload": "w", "way": "nothing", "kind": "metered", "round": 1, "seconds": 1,
                   "host_s": 1, "ops_per_s": 1.0, "settings": [], "ticks": ticks(1, 1),
-                  "meter": [count(1, 1, 1)], "threads_ns": {}, "vmstat": {}, "slabs": {},
+                  "meter": [count(1, 1, 1)], "counted_s": 1, "threads_ns": {}, "vmstat": {}, "slabs": {},
                   "start": {}, "end": {}}],
         "took_s": 1,
     }

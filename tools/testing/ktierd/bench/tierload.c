@@ -93,19 +93,19 @@ static inline uint64_t access_memory(const struct dist *dist, struct dice *dice,
 static void *work(void *arg)
 {
 	uint64_t lines = option.unit / LINE_SIZE - 1, x = 0;
-	bool slow_begun = !option.slow;
 	struct worker *me = arg;
+	bool slow = false;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		struct dist *dist = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
 
-		if (!slow_begun && __atomic_load_n(&measuring, __ATOMIC_RELAXED)) {
+		if (option.slow && !slow && __atomic_load_n(&measuring, __ATOMIC_RELAXED)) {
 			slow_begin(&me->slow);
-			slow_begun = true;
+			slow = true;
 		}
 		for (int i = 0; i < BATCH; i++) {
 			x += access_memory(dist, &me->dice, lines);
-			if (option.slow && slow_begun)
+			if (slow)
 				slow_next(&me->slow);
 		}
 		__atomic_store_n(&me->ops, me->ops + BATCH, __ATOMIC_RELAXED);
