@@ -20,6 +20,7 @@
  * @cold_age_ms: idle this long is cold and demoted at any rate; 0: never so
  * @headroom_percent: of each top-tier node that promotion leaves free
  * @migrate_mbps: MiB a second and direction; 0: sample, count and move nothing
+ * @write_weight: how many reads a write is worth; 0: dirty bits are left alone
  *
  * Written by the sysctl handlers only, one word at a time; read with
  * READ_ONCE() by the thread, which takes a new value at its next step.
@@ -31,6 +32,7 @@ struct ktierd_tunables {
 	unsigned int cold_age_ms;
 	unsigned int headroom_percent;
 	unsigned int migrate_mbps;
+	unsigned int write_weight;
 };
 
 extern struct ktierd_tunables ktierd_tunables;

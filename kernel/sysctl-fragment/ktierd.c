@@ -17,6 +17,7 @@ struct ktierd_tunables ktierd_tunables = {
 	.cold_age_ms		= 120 * 1000,
 	.headroom_percent	= 3,
 	.migrate_mbps		= 1024,
+	.write_weight		= 2,
 };
 
 static int ktierd_tunable(const struct ctl_table *table, int write,
@@ -50,6 +51,7 @@ static const unsigned int min_cpu_percent = 1;
 static const unsigned int max_cpu_percent = 100;
 static const unsigned int max_headroom_percent = 50;
 static const unsigned int max_mbps = 1024 * 1024;
+static const unsigned int max_write_weight = 8;
 static const unsigned int zero;
 
 #define KTIERD_TUNABLE(_name, _handler, _min, _max)		\
@@ -73,6 +75,7 @@ static struct ctl_table ktierd_table[] = {
 	KTIERD_TUNABLE(headroom_percent, ktierd_tunable, zero,
 		       max_headroom_percent),
 	KTIERD_TUNABLE(migrate_mbps, ktierd_tunable, zero, max_mbps),
+	KTIERD_TUNABLE(write_weight, ktierd_tunable, zero, max_write_weight),
 };
 
 static int __init ktierd_sysctl_init(void)

@@ -179,6 +179,24 @@ enum ktierd_fail ktierd_folio_movable(struct folio *folio)
 	return KTIERD_MOVABLE;
 }
 
+/**
+ * ktierd_dirty_known() - may the dirty bit of a mapped folio be cleared?
+ * @vma: the VMA, a private one without secondary MMUs
+ * @folio: the folio, mapped and the page-table lock held
+ *
+ * Only if PG_dirty can stand for it.  Of a folio in the swap cache the bit is
+ * the only record that swap is stale; with MADV_FREE it is what keeps the page;
+ * of page cache a file system may have been told by it, or has to be; and KSM
+ * marks its zero page with it.
+ *
+ * Return: true if so.
+ */
+bool ktierd_dirty_known(struct vm_area_struct *vma, struct folio *folio)
+{
+	return folio_test_anon(folio) && !folio_test_ksm(folio) &&
+	       folio_test_swapbacked(folio) && !folio_test_swapcache(folio);
+}
+
 static u64 node_managed(int nid)
 {
 	struct zone *zones = NODE_DATA(nid)->node_zones;
@@ -203,21 +221,51 @@ static u64 node_headroom(int nid)
 	return max(watermarks, node_managed(nid) * percent / 100);
 }
 
+/*
+ * Pages that processors keep at hand are free, too.  What a demotion frees comes
+ * to lie there first: without them, it would have to be done twice.
+ */
+static u64 node_at_hand(int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	u64 pages = 0;
+	int cpu, z;
+
+	for (z = 0; z < MAX_NR_ZONES; z++) {
+		struct per_cpu_pages __percpu *sets;
+
+		sets = READ_ONCE(zones[z].per_cpu_pageset);
+		if (!populated_zone(&zones[z]))
+			continue;
+		for_each_online_cpu(cpu)
+			pages += READ_ONCE(per_cpu_ptr(sets, cpu)->count);
+	}
+	return pages;
+}
+
 static u64 node_free(int nid)
 {
 	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
 }
 
-/**
- * ktierd_node_has_room() - may pages be promoted to a node?
- * @nid: a top-tier node
- * @nr_pages: how many
- *
- * Return: true if the headroom is still free after it.
- */
-bool ktierd_node_has_room(int nid, unsigned int nr_pages)
+/* But others can't be given them: they are no headroom. */
+static u64 node_free_for_us(int nid, u64 headroom)
 {
-	return node_free(nid) >= node_headroom(nid) + nr_pages;
+	return node_free(nid) + min(node_at_hand(nid), headroom / 4);
+}
+
+/**
+ * ktierd_node_room() - how many pages may be promoted to a node?
+ * @nid: a top-tier node
+ *
+ * Return: pages that are free beyond the headroom.
+ */
+u64 ktierd_node_room(int nid)
+{
+	u64 headroom = node_headroom(nid);
+	u64 free = node_free_for_us(nid, headroom);
+
+	return free - min(free, headroom);
 }
 
 /**
@@ -235,7 +283,7 @@ void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall)
 	for_each_node_mask(nid, *top) {
 		u64 headroom = node_headroom(nid);
 		u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
-		u64 free = node_free(nid);
+		u64 free = node_free_for_us(nid, headroom);
 
 		if (free < headroom)
 			*shortfall += headroom - free;
@@ -335,23 +383,21 @@ enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
  * @nid: the node it is on
  * @top: the top-tier nodes
  * @limits: where it may live
- * @target: the nearest allowed node of the top tier with room
+ * @roomy: those of them with room
+ * @target: the nearest allowed of these
  *
  * Return: KTIERD_MOVABLE, or why there is none.
  */
 enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 					 const struct ktierd_limits *limits,
-					 int *target)
+					 const nodemask_t *roomy, int *target)
 {
 	nodemask_t nodes = *top;
 	enum ktierd_fail why = ktierd_allowed(&nodes, limits);
-	int up;
 
 	if (why != KTIERD_MOVABLE)
 		return why;
-	for_each_node_mask(up, nodes)
-		if (!ktierd_node_has_room(up, 1))
-			node_clear(up, nodes);
+	nodes_and(nodes, nodes, *roomy);
 	*target = nearest(nid, &nodes);
 	return *target == NUMA_NO_NODE ? KTIERD_NO_ROOM : KTIERD_MOVABLE;
 }

@@ -3,11 +3,11 @@
  * Where the histories of pages are kept: for each process a block a page
  * table, found by address.
  *
- * A block of small pages costs two bytes a page and one huge page costs a
- * header, so histories take some 0.05 % of what is tracked.  Blocks are keyed
- * by address and not by folio: what ages is the use that the process makes of
- * a place, and a page that is moved, swapped or copied keeps it. While nothing
- * is present there it stands still.
+ * A block of small pages costs 17 bits a page, and so some 0.056 % of what is
+ * tracked.  A huge page costs one group, and a table that is all idle a header
+ * only.  Blocks are keyed by address and not by folio: what ages is the use that
+ * the process makes of a place, and a page that is moved, swapped or copied
+ * keeps it. While nothing is present there it stands still.
  *
  * They are charged to the memory cgroup of the process, which is what makes
  * them: the caller sets it as the active one.
@@ -21,45 +21,86 @@
 
 static struct kmem_cache *block_cache;
 
-static struct ktierd_block *block_alloc(unsigned int nr, gfp_t gfp)
+static unsigned int shape_groups(enum ktierd_shape shape)
+{
+	switch (shape) {
+	case KTIERD_SMALL:
+		return KTIERD_GROUPS;
+	case KTIERD_HUGE:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static struct ktierd_block *block_alloc(enum ktierd_shape shape, gfp_t gfp)
 {
 	struct ktierd_block *block;
 
-	if (nr == KTIERD_BLOCK_PAGES)
-		block = kmem_cache_zalloc(block_cache, gfp | __GFP_ACCOUNT);
+	gfp |= __GFP_ACCOUNT;
+	if (shape == KTIERD_SMALL)
+		block = kmem_cache_zalloc(block_cache, gfp);
 	else
-		block = kzalloc(struct_size(block, heat, nr), gfp | __GFP_ACCOUNT);
+		block = kzalloc(struct_size(block, group, shape_groups(shape)),
+				gfp);
 	if (!block)
 		return NULL;
-	block->nr = nr;
-	block->coldest_top = KTIERD_LEVELS;
-	block->hottest_low = -1;
+	block->shape = shape;
+	block->stale = true;
 	return block;
 }
 
 static void block_free(struct ktierd_block *block)
 {
-	if (block->nr == KTIERD_BLOCK_PAGES)
+	if (block->shape == KTIERD_SMALL)
 		kmem_cache_free(block_cache, block);
 	else
 		kfree(block);
 }
 
-/* A huge page was split, or a table collapsed: carry the history over. */
+/*
+ * Of small pages the whole is as hot as the hottest and as idle as the least
+ * idle; which of them are there is not asked.
+ */
+static void merge_groups(struct ktierd_heat *into,
+			 const struct ktierd_block *from)
+{
+	unsigned int group;
+
+	ktierd_heat_uniform(into, KTIERD_IDLE_MAX);
+	for (group = 0; group < shape_groups(from->shape); group++)
+		ktierd_heat_merge(into, &from->group[group].heat, ~0ULL);
+}
+
+/*
+ * A huge page was split, a table collapsed, fell asleep or woke up: carry the
+ * history over.
+ */
 static void block_convert(struct ktierd_block *to,
 			  const struct ktierd_block *from)
 {
-	unsigned int i;
+	struct ktierd_heat whole;
+	unsigned int group;
 
 	to->tick = from->tick;
 	to->tick_ms = from->tick_ms;
 	to->cleared = from->cleared;
+	to->read = from->read;
+	to->epoch = from->epoch;
 	to->ticks = from->ticks;
-	to->heat[0] = from->heat[0];
-	for (i = 1; i < from->nr; i++)
-		ktierd_heat_merge(&to->heat[0], &from->heat[i]);
-	for (i = 1; i < to->nr; i++)
-		to->heat[i] = to->heat[0];
+	to->windows = from->windows;
+	to->quiet = from->quiet;
+	to->stale = true;
+
+	if (from->shape == KTIERD_IDLE)
+		ktierd_heat_uniform(&whole, from->idle);
+	else if (from->shape == KTIERD_HUGE)
+		whole = from->group[0].heat;
+	else
+		merge_groups(&whole, from);
+	to->idle = ktierd_heat_idle(&whole, 0);
+	for (group = 0; group < shape_groups(to->shape); group++)
+		ktierd_heat_spread(&to->group[group].heat, &whole);
 }
 
 /**
@@ -79,24 +120,24 @@ struct ktierd_block *ktierd_history_find(struct ktierd_slot *slot,
  * ktierd_history_get() - the block of an address, made if need be
  * @slot: the process
  * @addr: any address below the PMD
- * @nr: 1 for a huge page, else KTIERD_BLOCK_PAGES
+ * @shape: what it is to have histories of
  * @gfp: how memory may be got
  *
- * A block of the other shape is converted.
+ * A block of another shape is converted.
  *
  * Return: the block, NULL if there is no memory for it.
  */
 struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
-					unsigned long addr, unsigned int nr,
-					gfp_t gfp)
+					unsigned long addr,
+					enum ktierd_shape shape, gfp_t gfp)
 {
 	struct ktierd_block *old = ktierd_history_find(slot, addr);
 	struct ktierd_block *block;
 
-	if (old && old->nr == nr)
+	if (old && old->shape == shape)
 		return old;
 
-	block = block_alloc(nr, gfp);
+	block = block_alloc(shape, gfp);
 	if (!block)
 		return NULL;
 	if (old)
@@ -155,8 +196,8 @@ int __init ktierd_history_init(void)
 	struct ktierd_block *block;
 
 	block_cache = kmem_cache_create("ktierd_block",
-					struct_size(block, heat,
-						    KTIERD_BLOCK_PAGES),
+					struct_size(block, group,
+						    KTIERD_GROUPS),
 					0, 0, NULL);
 	return block_cache ? 0 : -ENOMEM;
 }

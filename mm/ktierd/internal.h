@@ -5,7 +5,9 @@
  * What the rooms of ktierd know of each other:
  *
  *	ktierd.c	the thread, and who is registered
- *	sample.c	the walk; reads and clears accessed bits
+ *	walk.c		the walk over marked VMAs
+ *	look.c		a look at one page table: accessed and dirty bits
+ *	sample.c	histories brought up to date, pages counted
  *	history.c	where the histories of pages are kept
  *	heat.c		what a history says; pure
  *	policy.c	who belongs in the top tier; pure
@@ -27,30 +29,84 @@
 
 /* Pages of one page table, the unit of walks and of histories. */
 #define KTIERD_BLOCK_PAGES	PTRS_PER_PTE
+#define KTIERD_GROUPS		(KTIERD_BLOCK_PAGES / KTIERD_GROUP_PAGES)
+
+/**
+ * enum ktierd_shape - what a block has histories of
+ * @KTIERD_SMALL: each page of a page table
+ * @KTIERD_HUGE: one huge page, as page 0 of its only group
+ * @KTIERD_IDLE: none: all pages are alike and have not been used for a while
+ */
+enum ktierd_shape {
+	KTIERD_SMALL,
+	KTIERD_HUGE,
+	KTIERD_IDLE,
+};
+
+/* A block whose pages lie on more nodes than this can't be summed up. */
+#define KTIERD_SUM_NODES	4
+
+/**
+ * struct ktierd_sum - what was found below a PMD
+ * @top: pages in the top tier that can move
+ * @low: pages in lower tiers that can move
+ * @node: present pages by node, until one with none
+ */
+struct ktierd_sum {
+	u16 top;
+	u16 low;
+	struct {
+		s16 nid;
+		u16 nr;
+	} node[KTIERD_SUM_NODES];
+};
+
+/**
+ * struct ktierd_group - a group of pages of a block
+ * @heat: their histories
+ * @top: which of them were in the top tier when they were last looked at
+ */
+struct ktierd_group {
+	struct ktierd_heat heat;
+	u64 top;
+};
 
 /**
  * struct ktierd_block - histories of the pages below one PMD
- * @ticks: ticks between the last two clearing walks that came here
  * @tick: tick of the last clearing walk
  * @tick_ms: length of the ticks that idleness is counted in
  * @cleared: round of the last clearing walk
  * @read: round of the last reading walk
- * @coldest_top: level of the coldest page that the reading walk found in the
- *	top tier, KTIERD_LEVELS if it found none there
- * @hottest_low: level of the hottest page in a lower tier, -1 if none
- * @nr: 1 for a huge page, else KTIERD_BLOCK_PAGES
- * @heat: a history a page
+ * @epoch: pages that are noted as moved were so in this epoch
+ * @levels_top: a bit for each level that the reading walk found in the top tier
+ * @levels_low: the same for lower tiers
+ * @ticks: ticks between the last two clearing walks that came here
+ * @idle: ticks for which all pages have been idle, if it is KTIERD_IDLE
+ * @windows: windows that it was in, up to 255
+ * @shape: an enum ktierd_shape
+ * @quiet: the clearing walk found the accessed bit of the PMD clear
+ * @light: the last clearing walk left dirty bits alone
+ * @stale: @sum and @top of groups are not true any more, or not complete
+ * @sum: what is there, when it was last looked at
+ * @group: KTIERD_GROUPS groups, one, or none, by the shape
  */
 struct ktierd_block {
 	u32 tick;
 	u32 tick_ms;
 	u32 cleared;
 	u32 read;
+	u32 epoch;
+	u32 levels_top;
+	u32 levels_low;
 	u8 ticks;
-	s8 coldest_top;
-	s8 hottest_low;
-	u16 nr;
-	struct ktierd_heat heat[] __counted_by(nr);
+	u8 idle;
+	u8 windows;
+	u8 shape;
+	bool quiet;
+	bool light;
+	bool stale;
+	struct ktierd_sum sum;
+	struct ktierd_group group[];
 };
 
 /**
@@ -66,11 +122,22 @@ struct ktierd_pace {
 /**
  * struct ktierd_slot - a registered process
  * @slot: link from mm to slot, and in the list; must be first
+ * @budget: what it shares with other processes
  * @blocks: struct ktierd_block by address >> PMD_SHIFT; the thread's own
  * @exiting: the mm is on its way out and the thread has to free the slot
+ * @round: round of the last visit
+ * @from: the slice that is being sampled begins here
+ * @next: and ends here; the next one begins there
+ * @sliced: the slice that is being sampled has a part of this process
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
  * @busy: its mmap_lock was not to be had
+ * @shrunk: it had more memory in the round before
+ * @rss: pages it has
+ * @cleaned: tables with dirty bits that were cleared since the last flush
+ * @present: pages that the walk has found
+ * @young: those of them with the accessed bit set
+ * @written: those with the dirty bit set
  * @demote: how moving down goes
  * @promote: how moving up goes
  *
@@ -79,11 +146,22 @@ struct ktierd_pace {
  */
 struct ktierd_slot {
 	struct mm_slot slot;
+	struct ktierd_budget *budget;
 	struct xarray blocks;
 	bool exiting;
 	bool marked;
 	bool busy;
+	bool shrunk;
+	bool sliced;
+	u32 round;
 	u32 cleared;
+	unsigned long from;
+	unsigned long next;
+	unsigned long rss;
+	unsigned int cleaned;
+	u64 present;
+	u64 young;
+	u64 written;
 	struct ktierd_pace demote;
 	struct ktierd_pace promote;
 };
@@ -95,11 +173,29 @@ struct ktierd_slot {
  * @tick_ms: length of a tick
  * @cold_ticks: idle for this many ticks is cold; 0: nothing is
  * @window_us: length of the sample window
+ * @epoch: number of the epoch; what was moved is noted for about one
+ * @write_weight: how many reads a write is worth; 0: dirty bits are left alone
+ * @shift: how fast to learn
+ * @slice_end_ns: the clearing walks of a slice take until then
+ * @late: the window was far longer than it was to be, and tells nothing
+ * @reclaim: somebody has reclaimed since the last round
+ * @rested: the interval is much longer than a window
+ * @watch: every so many blocks are watched for what their pages are worth
+ * @count: every so many blocks are counted, for all of them
  * @top: the top-tier nodes
  */
 struct ktierd_round {
 	u32 nr;
 	u32 tick;
+	u32 epoch;
+	unsigned int write_weight;
+	unsigned int shift;
+	u64 slice_end_ns;
+	bool late;
+	bool reclaim;
+	bool rested;
+	unsigned int watch;
+	unsigned int count;
 	unsigned int tick_ms;
 	unsigned int cold_ticks;
 	unsigned int window_us;
@@ -128,15 +224,18 @@ enum ktierd_fail {
 };
 
 /*
- * The folio behind an entry, if ktierd has a say in it: not the zero page, nor
- * device memory. The page-table lock is held.
+ * The folio behind a present entry, if ktierd has a say in it: not the zero
+ * page, nor device memory.  The page-table lock is held.  What is not special
+ * has a struct page, so that there is no need to ask vm_normal_page().
  */
 static inline struct folio *ktierd_pte_folio(struct vm_area_struct *vma,
 					     unsigned long addr, pte_t pte)
 {
-	struct folio *folio = NULL;
+	struct folio *folio;
 
-	if (pte_present(pte))
+	if (IS_ENABLED(CONFIG_ARCH_HAS_PTE_SPECIAL) && likely(!pte_special(pte)))
+		folio = pfn_folio(pte_pfn(pte));
+	else
 		folio = vm_normal_folio(vma, addr, pte);
 	return folio && !folio_is_zone_device(folio) ? folio : NULL;
 }
@@ -169,8 +268,10 @@ struct ktierd_limits {
  *	sets @stop to make the walk drop its locks
  * @enter: called for each VMA before its PMDs, may be NULL; false skips it
  * @unlocked: called whenever the walk has dropped mmap_lock, may be NULL
- * @next: address at which the walk goes on
+ * @next: address at which the walk begins, and goes on
+ * @end: address at which it ends
  * @stop: let go of mmap_lock at the end of this PMD
+ * @enough: and do not go on after that
  * @marked: a marked VMA was met
  * @owner_known: @owner is valid; it is not when mmap_lock was let go of
  * @owner: limits of the owner of the process
@@ -186,16 +287,68 @@ struct ktierd_walk {
 	bool (*enter)(struct ktierd_walk *walk, struct vm_area_struct *vma);
 	void (*unlocked)(struct ktierd_walk *walk);
 	unsigned long next;
+	unsigned long end;
 	bool stop;
+	bool enough;
 	bool marked;
 	bool owner_known;
 	struct ktierd_limits owner;
 	struct ktierd_limits vma;
 };
 
+/* A bit a page of a block. */
+struct ktierd_pages {
+	u64 word[KTIERD_GROUPS];
+};
+
+/**
+ * struct ktierd_look - what is below a PMD
+ * @vma: the VMA
+ * @addr: first address
+ * @end: end of the last page
+ * @clear: clear bits, else only read them
+ * @light: leave out what needs the folio: @written, @movable, @why and @on
+ * @weight: how many reads a write is worth; 0: leave dirty bits alone
+ * @reclaim: reclaim is at work, and wants to know what was used
+ * @owed: pages that were used, and reclaim was not told; of a full clearing look
+ * @notify: there may be secondary MMUs, which have to be asked
+ * @nonleaf: the accessed bit of the PMD tells something
+ * @writes: dirty bits tell something
+ * @quiet: the accessed bit of the PMD, which points to a table, is clear
+ * @cleaned: dirty bits were cleared, and the TLB is not flushed yet
+ * @present: pages that are there
+ * @young: those with the accessed bit set; of a huge page bit 0, as below
+ * @written: those with a dirty bit that means written since the last clearing
+ * @movable: those that can move, as far as the folio is concerned
+ * @why: why those can't that can't
+ * @on: pages by node; this, @written and @movable of a reading look only
+ */
+struct ktierd_look {
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	unsigned long end;
+	bool clear;
+	bool light;
+	unsigned int weight;
+	bool reclaim;
+	u64 owed[KTIERD_GROUPS];
+	bool notify;
+	bool nonleaf;
+	bool writes;
+	bool quiet;
+	bool cleaned;
+	u64 present[KTIERD_GROUPS];
+	u64 young[KTIERD_GROUPS];
+	u64 written[KTIERD_GROUPS];
+	u64 movable[KTIERD_GROUPS];
+	s8 why[KTIERD_BLOCK_PAGES];
+	struct ktierd_pages *on;
+};
+
 /* ktierd.c */
 bool ktierd_slot_alive(struct ktierd_slot *slot);
 struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
+pid_t ktierd_slot_pid(struct ktierd_slot *slot);
 bool ktierd_enabled(void);
 void ktierd_set_enabled(bool on);
 unsigned int ktierd_nr_processes(void);
@@ -203,29 +356,41 @@ u64 ktierd_nr_rounds(void);
 u64 ktierd_scan_ns(void);
 u64 ktierd_migrate_ns(void);
 unsigned int ktierd_window_us(void);
+unsigned int ktierd_interval_ms(void);
 unsigned int ktierd_hot_level(void);
 
-/* sample.c */
+/* walk.c */
 int ktierd_walk_mm(struct ktierd_walk *walk);
 bool ktierd_walk_limits(struct ktierd_walk *walk, struct vm_area_struct *vma);
+
+/* sample.c */
 int ktierd_sample_clear(struct ktierd_slot *slot,
 			const struct ktierd_round *round);
 int ktierd_sample_read(struct ktierd_slot *slot,
 		       const struct ktierd_round *round);
 void ktierd_sample_begin(void);
-u64 ktierd_sample_end(struct ktierd_census *census);
+void ktierd_sample_end(struct ktierd_census *census);
 void ktierd_sample_forget(void);
+u64 ktierd_nr_units(void);
 u64 ktierd_pages_scanned(void);
 u64 ktierd_pages_young(void);
-u64 ktierd_node_pages(int nid, unsigned int from, unsigned int to);
+u64 ktierd_pages_dirty(void);
+u64 ktierd_node_pages(int nid);
+u64 ktierd_node_hot(int nid);
+u64 ktierd_node_cold(int nid);
 int ktierd_sample_init(void);
+
+/* look.c */
+bool ktierd_look_nonleaf(struct vm_area_struct *vma);
+unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd);
+int ktierd_look_init(struct ktierd_look *look);
 
 /* history.c */
 struct ktierd_block *ktierd_history_find(struct ktierd_slot *slot,
 					 unsigned long addr);
 struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
-					unsigned long addr, unsigned int nr,
-					gfp_t gfp);
+					unsigned long addr,
+					enum ktierd_shape shape, gfp_t gfp);
 void ktierd_history_sweep(struct ktierd_slot *slot, u32 round);
 void ktierd_history_free(struct ktierd_slot *slot);
 int ktierd_history_init(void);
@@ -241,26 +406,26 @@ bool ktierd_owner_allows(struct mm_struct *mm, int nid);
 enum ktierd_fail ktierd_allowed(nodemask_t *nodes,
 				const struct ktierd_limits *limits);
 enum ktierd_fail ktierd_folio_movable(struct folio *folio);
+bool ktierd_dirty_known(struct vm_area_struct *vma, struct folio *folio);
 enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 					const struct ktierd_limits *limits,
 					int *target);
 enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 					 const struct ktierd_limits *limits,
-					 int *target);
-bool ktierd_node_has_room(int nid, unsigned int nr_pages);
+					 const nodemask_t *roomy, int *target);
+u64 ktierd_node_room(int nid);
 void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall);
 bool ktierd_tiers(nodemask_t *top);
 
 /* migrate.c */
 void ktierd_migrate_demote(struct ktierd_slot *slot,
-			   const struct ktierd_round *round,
-			   struct ktierd_quota *quota);
+			   const struct ktierd_round *round);
 void ktierd_migrate_promote(struct ktierd_slot *slot,
-			    const struct ktierd_round *round,
-			    struct ktierd_quota *quota);
+			    const struct ktierd_round *round);
 void ktierd_count_fail(enum ktierd_fail why, u64 nr_pages);
 u64 ktierd_pages_promoted(void);
 u64 ktierd_pages_demoted(void);
+u64 ktierd_pages_returned(void);
 u64 ktierd_pages_failed(enum ktierd_fail why);
 int ktierd_migrate_init(void);
 

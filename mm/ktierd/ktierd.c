@@ -35,22 +35,64 @@
 #include <linux/oom.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/types.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/vmstat.h>
+#include <uapi/linux/sched/types.h>
 
 #include "internal.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/ktierd.h>
 
-/* Windows are tuned between this and the scan interval, and begin with that. */
-#define KTIERD_WINDOW_MIN_US	1000
+/*
+ * Windows are tuned between this and the scan interval, and begin with that.
+ * The shortest is no sleep at all: the walks themselves take their time.
+ */
+#define KTIERD_WINDOW_MIN_US	5
 #define KTIERD_WINDOW_START_US	(20 * USEC_PER_MSEC)
 
-/* The cold age is counted in about this many ticks, of one scan at least. */
-#define KTIERD_COLD_TICKS	128
+/*
+ * A window that was more than this many times as long as it was to be, and this
+ * much longer, tells nothing.
+ */
+#define KTIERD_LATE_TIMES	4
+#define KTIERD_LATE_US		1000
 
-/* What the rate allows does not add up for longer than this. */
+/* An interval this many windows long lets pages that were not used fade. */
+#define KTIERD_RESTED_WINDOWS	8
+
+/* The cold age is counted in about this many ticks, of one interval at least. */
+#define KTIERD_COLD_TICKS	13
+
+/* What was moved is noted until the end of such an epoch. */
+#define KTIERD_EPOCH_MS		(32 * MSEC_PER_SEC)
+
+/*
+ * What pages of a level do is learned from about this many pages, and from fewer
+ * while the placement is stable.
+ */
+#define KTIERD_WATCH_UNITS	65536
+#define KTIERD_WATCH_STABLE	32768
+
+/*
+ * The clearing walks of a slice take at most this part of a window, or this
+ * long; so all its pages have about the same window.
+ */
+#define KTIERD_SLICE_PART	4
+#define KTIERD_SLICE_MIN_NS	(200 * NSEC_PER_USEC)
+
+/* It may run ahead of its share of a CPU by this much. */
+#define KTIERD_CREDIT_NS	(500 * (s64)NSEC_PER_MSEC)
+
+/*
+ * How long the thread wants to run at once.  The end of a window must not wait
+ * for the time slices of others.
+ */
+#define KTIERD_RUN_NS		(100 * NSEC_PER_USEC)
+
+/* What the rate allows does not add up for longer than this, or an interval. */
 #define KTIERD_BURST_MS		(10 * MSEC_PER_SEC)
 
 static DEFINE_SPINLOCK(ktierd_lock);
@@ -66,13 +108,25 @@ static bool enabled = true;
 /* Counts changes of what the thread works by; read before the values are. */
 static atomic_t changes = ATOMIC_INIT(0);
 
+/* What all processes share. */
+static struct ktierd_budget everyone;
+
 /* The thread's own; others read single words. */
 static struct ktierd_round round;
-static struct ktierd_plan plan;
+static unsigned int last_slots;
+static unsigned int interval_ms;	/* in effect */
+static u64 last_round_ms;
 static u64 tick_start_ms;
 static u64 last_move_ms;
 static u64 nr_rounds;
-static u64 sampling_ns;		/* a round takes, averaged over some */
+static s64 credit_ns;		/* of CPU time; less than 0 is a debt */
+static u64 credit_at_ns;
+static struct {
+	u64 start_ns;			/* of the present one */
+	u64 total_us;
+	unsigned int nr;
+	unsigned int late;
+} windows;				/* of a round's slices */
 static u64 scan_ns;
 static u64 migrate_ns;
 
@@ -118,9 +172,28 @@ unsigned int ktierd_window_us(void)
 	return READ_ONCE(round.window_us);
 }
 
+/* From the start of one round to that of the next. */
+unsigned int ktierd_interval_ms(void)
+{
+	return READ_ONCE(interval_ms);
+}
+
 unsigned int ktierd_hot_level(void)
 {
-	return READ_ONCE(plan.hot);
+	return READ_ONCE(everyone.plan.hot);
+}
+
+/* For trace events. */
+pid_t ktierd_slot_pid(struct ktierd_slot *slot)
+{
+	struct task_struct *owner;
+	pid_t pid;
+
+	rcu_read_lock();
+	owner = rcu_dereference(slot->slot.mm->owner);
+	pid = owner ? owner->tgid : 0;
+	rcu_read_unlock();
+	return pid;
 }
 
 /**
@@ -193,6 +266,10 @@ int __ktierd_enter(struct mm_struct *mm)
 	if (!slot)
 		return -ENOMEM;
 	xa_init_flags(&slot->blocks, XA_FLAGS_ACCOUNT);
+	slot->budget = &everyone;
+	/* Not in this round: while it is being forked it is in nobody's cgroup. */
+	slot->round = READ_ONCE(round.nr);
+	slot->next = ULONG_MAX;
 	mm_slot = &slot->slot;
 
 	mmgrab(mm);
@@ -204,7 +281,7 @@ int __ktierd_enter(struct mm_struct *mm)
 	set_bit(MMF_VM_TIER, &mm->flags);
 	spin_unlock(&ktierd_lock);
 
-	wake_up(&ktierd_wait);
+	ktierd_tunables_changed();
 	return 0;
 }
 
@@ -225,10 +302,13 @@ void __ktierd_exit(struct mm_struct *mm)
 	if (mm_slot) {
 		slot = mm_slot_entry(mm_slot, struct ktierd_slot, slot);
 		busy = slot == cursor;
-		if (busy)
+		if (busy) {
 			WRITE_ONCE(slot->exiting, true);
-		else
+			/* If exec failed, the owner goes on and we keep mm. */
+			WRITE_ONCE(mm->owner, NULL);
+		} else {
 			unlink_slot(slot);
+		}
 	}
 	spin_unlock(&ktierd_lock);
 
@@ -414,25 +494,53 @@ static void rest(u64 ns, int seen)
 				     nsecs_to_jiffies(ns) + 1);
 }
 
-static void wait_window(unsigned int us, int seen)
+static void begin_slice(void)
 {
-	/* A jiffy is too coarse for a short one. */
-	if (us <= KTIERD_WINDOW_START_US)
-		usleep_range_state(us, us + us / 8, TASK_IDLE);
-	else
-		rest((u64)us * NSEC_PER_USEC, seen);
+	u64 ns = (u64)round.window_us * NSEC_PER_USEC / KTIERD_SLICE_PART;
+
+	windows.start_ns = ktime_get_ns();
+	round.slice_end_ns = windows.start_ns +
+			     max(ns, (u64)KTIERD_SLICE_MIN_NS);
+}
+
+static u64 window_passed_us(void)
+{
+	return div_u64(ktime_get_ns() - windows.start_ns, NSEC_PER_USEC);
+}
+
+/*
+ * Wait until a window is over that began when the first bits were cleared: the
+ * reading walks take about as long as the clearing ones, so it is as long for
+ * all.  Nobody knows how long the thread waits in truth before somebody lets it
+ * run.
+ */
+static void wait_window(void)
+{
+	u64 us = round.window_us, passed = window_passed_us();
+
+	if (passed < us && us > KTIERD_WINDOW_START_US)
+		rest((us - passed) * NSEC_PER_USEC, atomic_read(&changes));
+	else if (passed + KTIERD_WINDOW_MIN_US < us)	/* jiffies are too coarse */
+		usleep_range_state(us - passed, us - passed + us / 8,
+				   TASK_IDLE);
+
+	passed = window_passed_us();
+	round.late = passed > us * KTIERD_LATE_TIMES + KTIERD_LATE_US;
+	windows.total_us += passed;
+	windows.late += round.late;
+	windows.nr++;
 }
 
 /*
  * The tick is as long as the cold age asks for, and so its length may change;
  * what is counted so far is brought to the new length block by block.
  */
-static void begin_tick(unsigned int interval_ms)
+static void begin_tick(unsigned int interval)
 {
 	unsigned int cold_age_ms = READ_ONCE(ktierd_tunables.cold_age_ms);
 	unsigned int ticks;
 
-	round.tick_ms = max(interval_ms,
+	round.tick_ms = max(interval,
 			    DIV_ROUND_UP(cold_age_ms, KTIERD_COLD_TICKS));
 	round.cold_ticks = cold_age_ms ?
 			   DIV_ROUND_UP(cold_age_ms, round.tick_ms) + 1 : 0;
@@ -443,101 +551,216 @@ static void begin_tick(unsigned int interval_ms)
 			tick_start_ms + (u64)ticks * round.tick_ms;
 }
 
-static void begin_round(void)
+/* Has anybody reclaimed since this was asked last? */
+static bool reclaim_active(void)
 {
-	unsigned int interval_ms = READ_ONCE(ktierd_tunables.scan_interval_ms);
-	unsigned int window_ms = READ_ONCE(ktierd_tunables.sample_window_ms);
+	static u64 before;
+	u64 now = 0;
+	int cpu;
 
-	if (!++round.nr)
-		round.nr = 1;
-	begin_tick(interval_ms);
-	if (window_ms)
-		WRITE_ONCE(round.window_us,
-			   min(window_ms, interval_ms) * USEC_PER_MSEC);
+	for_each_online_cpu(cpu) {
+		struct vm_event_state *state = &per_cpu(vm_event_states, cpu);
+
+		now += READ_ONCE(state->event[PGSCAN_KSWAPD]) +
+		       READ_ONCE(state->event[PGSCAN_DIRECT]);
+	}
+	if (now == before)
+		return false;
+	before = now;
+	return true;
 }
 
-static void sample(int seen)
+static void begin_round(void)
+{
+	unsigned int interval = READ_ONCE(ktierd_tunables.scan_interval_ms);
+	unsigned int window_ms = READ_ONCE(ktierd_tunables.sample_window_ms);
+	bool stable;
+
+	WRITE_ONCE(round.nr, round.nr + 1 ?: 1);
+	begin_tick(interval);
+	if (window_ms)
+		WRITE_ONCE(round.window_us,
+			   min(window_ms, interval) * USEC_PER_MSEC);
+	round.epoch = now_ms() / KTIERD_EPOCH_MS + 1;
+	round.write_weight = READ_ONCE(ktierd_tunables.write_weight);
+	round.shift = ktierd_policy_shift(&everyone.record);
+	round.rested = (now_ms() - last_round_ms) * USEC_PER_MSEC >
+		       (u64)round.window_us * KTIERD_RESTED_WINDOWS;
+	round.reclaim = reclaim_active();
+	stable = ktierd_policy_stable(&everyone.record);
+	round.watch = ktierd_nr_units() / (stable ? KTIERD_WATCH_STABLE :
+					   KTIERD_WATCH_UNITS) + 1;
+	/* While things are on the move, what is where has to be known well. */
+	round.count = stable ? round.watch : 1;
+}
+
+/*
+ * Clear bits until the slice is full: of one process at least, however long it
+ * took to come to it. Is there more for another slice?
+ */
+static bool clear_slice(void)
+{
+	struct ktierd_slot *slot = NULL;
+	bool began = false, more = false;
+
+	while ((slot = ktierd_next_slot(slot))) {
+		cond_resched();
+		slot->sliced = false;
+		if (slot->round == round.nr && slot->next == ULONG_MAX)
+			continue;	/* it had its turn */
+		if (!began)
+			begin_slice();
+		else if (ktime_get_ns() >= round.slice_end_ns)
+			more = true;
+		if (!more)
+			more = ktierd_sample_clear(slot, &round) > 0;
+		began = true;
+	}
+	return more;
+}
+
+static void read_slice(void)
 {
 	struct ktierd_slot *slot = NULL;
 
-	ktierd_sample_begin();
-	while ((slot = ktierd_next_slot(slot)))
-		ktierd_sample_clear(slot, &round);
-	wait_window(round.window_us, seen);
-	while ((slot = ktierd_next_slot(slot)))
-		if (slot->cleared == round.nr)
+	while ((slot = ktierd_next_slot(slot))) {
+		cond_resched();
+		if (slot->sliced)
 			ktierd_sample_read(slot, &round);
+	}
+}
+
+/*
+ * A window for all marked memory would have to be longer than the walk that
+ * clears its bits.  So clear and read it in slices.
+ */
+static void sample(void)
+{
+	bool more;
+
+	ktierd_policy_begin(&everyone);
+	ktierd_sample_begin();
+	memset(&windows, 0, sizeof(windows));
+	do {
+		more = clear_slice();
+		wait_window();
+		read_slice();
+	} while (more && ktierd_enabled());
+	everyone.census.window_us = div_u64(windows.total_us, windows.nr);
+	ktierd_sample_end(&everyone.census);
 }
 
 static u64 may_move(void)
 {
 	u64 now = now_ms();
-	u64 ms = min(now - last_move_ms, (u64)KTIERD_BURST_MS);
+	u64 ms = min(now - last_move_ms,
+		     max((u64)KTIERD_BURST_MS, (u64)interval_ms));
 	u64 mbps = READ_ONCE(ktierd_tunables.migrate_mbps);
 
 	last_move_ms = now;
 	return mbps * ms * (SZ_1M / PAGE_SIZE) / MSEC_PER_SEC;
 }
 
-static void tune_window(u64 touched, u64 capacity)
+static void tune_window(const struct ktierd_census *census)
 {
 	unsigned int max_us = READ_ONCE(ktierd_tunables.scan_interval_ms) *
 			      USEC_PER_MSEC;
 
+	u64 us = round.window_us;
+
 	if (READ_ONCE(ktierd_tunables.sample_window_ms))
 		return;
-	WRITE_ONCE(round.window_us,
-		   ktierd_policy_window(round.window_us, touched, capacity,
-					KTIERD_WINDOW_MIN_US, max_us));
+	/* What can't be had is not worth a try. */
+	if (windows.late * 2 > windows.nr)
+		us = min(us * 2, (u64)max_us);
+	else if (!windows.late)
+		us = ktierd_policy_window(census, KTIERD_WINDOW_MIN_US, max_us);
+	WRITE_ONCE(round.window_us, us);
+}
+
+static void trace_cells(const struct ktierd_budget *budget)
+{
+	const struct ktierd_census *census = &budget->census;
+	const struct ktierd_record *record = &budget->record;
+	unsigned int l, c;
+
+	if (!trace_cell_enabled())
+		return;
+	for (l = 0; l < KTIERD_LEVELS; l++)
+		for (c = 0; c < KTIERD_CLASSES; c++)
+			if (census->top.nr[l][c] || census->low.nr[l][c] ||
+			    record->were.nr[l][c])
+				trace_cell(round.nr, l, c, census->top.nr[l][c],
+					   census->low.nr[l][c],
+					   record->were.nr[l][c],
+					   record->touched.nr[l][c],
+					   record->written.nr[l][c],
+					   budget->plan.rank[l][c]);
 }
 
 static void make_plan(void)
 {
-	struct ktierd_census census;
-	u64 touched = ktierd_sample_end(&census), capacity;
+	struct ktierd_census *census = &everyone.census;
+	struct ktierd_plan *plan = &everyone.plan;
+	u64 now = now_ms();
 
-	ktierd_top_room(&round.top, &census.room, &census.shortfall);
-	census.may_move = may_move();
-	ktierd_policy_plan(&census, &plan);
-	capacity = ktierd_policy_capacity(&census);
-	trace_ktierd_cut(round.nr, round.window_us, touched, capacity,
-			 plan.cut, plan.hot, plan.promote.pages,
-			 plan.demote.pages);
-	tune_window(touched, capacity);
+	ktierd_top_room(&round.top, &census->room, &census->shortfall);
+	census->may_move = may_move();
+	census->write_weight = round.write_weight;
+	ktierd_policy_plan(&everyone, min(now - last_round_ms, (u64)UINT_MAX));
+	last_round_ms = now;
+	if (ktierd_nr_processes() > last_slots)
+		everyone.record.stable_ms = 0;
+	last_slots = ktierd_nr_processes();
+
+	trace_cut(round.nr, census->window_us, census->nr_touched,
+		  ktierd_policy_capacity(census), plan->hot, round.shift,
+		  plan->promote.pages, plan->demote.pages);
+	trace_cells(&everyone);
+	tune_window(census);
 	/* A rate of 0 asks for nothing, so it holds nothing up. */
 	if (READ_ONCE(ktierd_tunables.migrate_mbps))
-		ktierd_count_fail(KTIERD_RATE, plan.promote.over_rate +
-				  plan.demote.over_rate);
+		ktierd_count_fail(KTIERD_RATE, plan->promote.over_rate +
+				  plan->demote.over_rate);
 }
 
 static void migrate(void)
 {
+	const struct ktierd_plan *plan = &everyone.plan;
 	struct ktierd_slot *slot = NULL;
 
-	if (!plan.demote.pages && !plan.promote.pages)
+	if (!plan->demote.pages && !plan->promote.pages)
 		return;
 	/* Folios in per-CPU batches are not on the LRU, and look busy. */
 	lru_add_drain_all();
 	while ((slot = ktierd_next_slot(slot)))
-		ktierd_migrate_demote(slot, &round, &plan.demote);
+		ktierd_migrate_demote(slot, &round);
 	while ((slot = ktierd_next_slot(slot)))
-		ktierd_migrate_promote(slot, &round, &plan.promote);
+		ktierd_migrate_promote(slot, &round);
 }
 
-/* What a round takes is uneven: do not rest half a minute after a slow one. */
-static void average_sampling(u64 ns)
+/*
+ * Sampling lives on credit: some is given as time passes, and a round takes its
+ * CPU time from it.  So a few rounds in a row may take more than their share.
+ */
+static void give_credit(void)
 {
-	sampling_ns = sampling_ns ? (3 * sampling_ns + ns) / 4 : ns;
+	u64 now = ktime_get_ns();
+	u64 passed = min(now - credit_at_ns, (u64)NSEC_PER_SEC * 3600);
+
+	credit_ns += div_u64(passed * READ_ONCE(ktierd_tunables.cpu_percent),
+			     100);
+	credit_ns = min(credit_ns, KTIERD_CREDIT_NS);
+	credit_at_ns = now;
 }
 
 static void go_round(void)
 {
 	u64 start = cpu_ns(), sampled;
-	int seen = atomic_read(&changes);
 	bool whole;
 
 	begin_round();
-	sample(seen);
+	sample();
 	/* If it was disabled meanwhile it has seen a part only. */
 	whole = ktierd_enabled();
 	if (whole)
@@ -546,33 +769,67 @@ static void go_round(void)
 	if (whole)
 		migrate();
 
-	average_sampling(sampled - start);
+	give_credit();
+	credit_ns -= sampled - start;
 	WRITE_ONCE(scan_ns, scan_ns + sampled - start);
 	WRITE_ONCE(migrate_ns, migrate_ns + cpu_ns() - sampled);
 	WRITE_ONCE(nr_rounds, nr_rounds + 1);
 }
 
-/* The interval, or longer if scanning would take more CPU than it may. */
+/*
+ * The interval as it was set; longer where nothing changes, or if scanning would
+ * take more CPU than it may.
+ */
+static u64 interval_ns(u64 start_ns)
+{
+	unsigned int set_ms = READ_ONCE(ktierd_tunables.scan_interval_ms);
+	u64 ns = ktierd_policy_interval(&everyone.record, set_ms) *
+		 (u64)NSEC_PER_MSEC;
+
+	if (ktierd_nr_processes() > last_slots)
+		ns = set_ms * (u64)NSEC_PER_MSEC;
+	give_credit();
+	if (credit_ns < 0)
+		ns = max(ns, credit_at_ns - start_ns +
+			     div_u64((u64)-credit_ns * 100,
+				     READ_ONCE(ktierd_tunables.cpu_percent)));
+	WRITE_ONCE(interval_ms, div_u64(ns, NSEC_PER_MSEC));
+	return ns;
+}
+
 static void rest_of_interval(u64 start_ns)
 {
 	while (has_work() && !kthread_should_stop()) {
 		int seen = atomic_read(&changes);
-		u64 ns = READ_ONCE(ktierd_tunables.scan_interval_ms) *
-			 (u64)NSEC_PER_MSEC;
+		u64 ns = interval_ns(start_ns);
 		u64 passed = ktime_get_ns() - start_ns;
 
-		ns = max(ns, sampling_ns * 100 /
-			     READ_ONCE(ktierd_tunables.cpu_percent));
 		if (passed >= ns)
 			break;
 		rest(ns - passed, seen);
 	}
 }
 
+/*
+ * It limits itself, so it needs no low priority; with one, it would not run at
+ * all where no processor is idle.
+ */
+static void set_priority(void)
+{
+	const struct sched_attr attr = {
+		.size		= sizeof(attr),
+		.sched_policy	= SCHED_NORMAL,
+		.sched_runtime	= KTIERD_RUN_NS,
+	};
+
+	if (sched_setattr_nocheck(current, &attr))
+		pr_warn("can't set its time slice\n");
+}
+
 static int ktierd(void *unused)
 {
 	set_freezable();
-	set_user_nice(current, MAX_NICE);
+	set_priority();
 
 	while (!kthread_should_stop()) {
 		u64 start_ns;
@@ -611,10 +868,14 @@ static int __init ktierd_init(void)
 	if (ret)
 		goto fail;
 
-	plan.hot = KTIERD_LEVEL_PROMOTE;
+	everyone.plan.hot = KTIERD_LEVEL_PROMOTE;
 	round.window_us = KTIERD_WINDOW_START_US;
 	tick_start_ms = now_ms();
 	last_move_ms = tick_start_ms;
+	last_round_ms = tick_start_ms;
+	credit_at_ns = ktime_get_ns();
+	credit_ns = KTIERD_CREDIT_NS;
+	round.watch = 1;
 	task = kthread_run(ktierd, NULL, "ktierd");
 	if (IS_ERR(task)) {
 		ret = PTR_ERR(task);

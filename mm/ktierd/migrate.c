@@ -17,6 +17,7 @@
 #include <linux/memory-tiers.h>
 #include <linux/migrate.h>
 #include <linux/slab.h>
+#include <trace/events/ktierd.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -65,6 +66,9 @@ static struct {
 	int nid;
 } *targets;
 
+/* Top-tier nodes with room, the same. */
+static nodemask_t roomy;
+
 const char * const ktierd_fail_names[KTIERD_NR_FAILS] = {
 	[KTIERD_BUSY]		= "busy",
 	[KTIERD_PINNED]		= "pinned",
@@ -82,6 +86,7 @@ const char * const ktierd_fail_names[KTIERD_NR_FAILS] = {
 
 static atomic64_t pages_promoted;
 static atomic64_t pages_demoted;
+static atomic64_t pages_returned;
 static atomic64_t pages_failed[KTIERD_NR_FAILS];
 
 u64 ktierd_pages_promoted(void)
@@ -92,6 +97,12 @@ u64 ktierd_pages_promoted(void)
 u64 ktierd_pages_demoted(void)
 {
 	return atomic64_read(&pages_demoted);
+}
+
+/* Pages that were moved back soon after they had been moved. */
+u64 ktierd_pages_returned(void)
+{
+	return atomic64_read(&pages_returned);
 }
 
 u64 ktierd_pages_failed(enum ktierd_fail why)
@@ -133,6 +144,7 @@ static void count_moved(struct ktierd_move *move, u64 nr_pages)
  * struct ktierd_dst - where migrate_pages() gets target folios
  * @nid: the target node
  * @promote: it is in the top tier, and has headroom to keep
+ * @room: pages that it may take without touching that
  * @no_room: a folio was not to be had
  * @nr_pages: pages that were got and not given back: those that have moved
  */
@@ -140,6 +152,7 @@ struct ktierd_dst {
 	int nid;
 	bool promote;
 	bool no_room;
+	u64 room;
 	u64 nr_pages;
 };
 
@@ -163,7 +176,7 @@ static struct folio *dst_alloc(struct folio *src, unsigned long private)
 
 	/* The node may have gone offline since it was chosen. */
 	if (node_state(dst->nid, N_MEMORY) &&
-	    (!dst->promote || ktierd_node_has_room(dst->nid, 1U << order)))
+	    dst->room >= dst->nr_pages + (1U << order))
 		folio = __folio_alloc_node(dst_gfp(dst, order), order,
 					   dst->nid);
 	if (folio)
@@ -196,13 +209,21 @@ static enum ktierd_fail why_left(struct folio *folio,
 
 static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 {
-	struct ktierd_dst dst = { .nid = nid, .promote = move->promote };
+	struct ktierd_slot *slot = move->walk.slot;
+	struct ktierd_dst dst = {
+		.nid		= nid,
+		.promote	= move->promote,
+		.room		= U64_MAX,
+	};
+	u64 stayed = move->failed;
 	struct folio *folio;
 	bool allowed;
 
 	if (list_empty(list))
 		return;
-	allowed = ktierd_owner_allows(move->walk.slot->slot.mm, nid);
+	if (move->promote)
+		dst.room = ktierd_node_room(nid);
+	allowed = ktierd_owner_allows(slot->slot.mm, nid);
 	if (allowed)
 		migrate_pages(list, dst_alloc, dst_put, (unsigned long)&dst,
 			      MIGRATE_ASYNC, MR_KTIERD, NULL);
@@ -213,6 +234,9 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 					   KTIERD_CPUSET,
 			   folio_nr_pages(folio));
 	putback_movable_pages(list);
+	if (trace_migrate_enabled())
+		trace_migrate(ktierd_slot_pid(slot), nid, move->promote,
+			      dst.nr_pages, move->failed - stayed);
 }
 
 /* No lock is held. */
@@ -235,10 +259,15 @@ static void move_batch(struct ktierd_walk *walk)
 static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
+	int nid;
 
 	if (!move->quota->pages || !ktierd_walk_limits(walk, vma))
 		return false;
 	memset(targets, 0, sizeof(*targets) * nr_node_ids);
+	nodes_clear(roomy);
+	for_each_node_mask(nid, walk->round->top)
+		if (move->promote && ktierd_node_room(nid))
+			node_set(nid, roomy);
 	return true;
 }
 
@@ -263,6 +292,7 @@ static enum ktierd_fail find_target(struct ktierd_move *move,
 
 	if (move->promote)
 		targets[nid].why = ktierd_promotion_target(nid, top, limits,
+							   &roomy,
 							   &targets[nid].nid);
 	else
 		targets[nid].why = ktierd_demotion_target(nid, top, limits,
@@ -297,32 +327,76 @@ static enum ktierd_fail isolate(struct ktierd_move *move, struct folio *folio,
 	return KTIERD_MOVABLE;
 }
 
-static bool wanted(const struct ktierd_move *move, unsigned int level)
+static bool wanted(const struct ktierd_move *move, unsigned int rank)
 {
-	return move->promote ? ktierd_quota_wants_hot(move->quota, level) :
-			       ktierd_quota_wants_cold(move->quota, level);
+	return move->promote ? ktierd_quota_wants_hot(move->quota, rank) :
+			       ktierd_quota_wants_cold(move->quota, rank);
+}
+
+/* The ranks of the pages of a group, as far as they are known already. */
+static struct {
+	const struct ktierd_block *block;
+	unsigned int group;
+	struct ktierd_levels levels;
+} known;
+
+static unsigned int page_rank(struct ktierd_move *move,
+			      const struct ktierd_block *block, unsigned int i)
+{
+	const struct ktierd_plan *plan = &move->walk.slot->budget->plan;
+	unsigned int cold_ticks = move->walk.round->cold_ticks, level;
+	unsigned int group = i / KTIERD_GROUP_PAGES;
+
+	if (block->shape == KTIERD_IDLE) {
+		level = ktierd_idle_level(block->idle, cold_ticks);
+		return plan->rank[level][0];
+	}
+	if (known.block != block || known.group != group) {
+		ktierd_levels_get(&known.levels, &block->group[group].heat,
+				  move->promote ? 0 : ~0ULL, cold_ticks);
+		known.block = block;
+		known.group = group;
+	}
+	i %= KTIERD_GROUP_PAGES;
+	level = ktierd_levels_at(&known.levels, i);
+	return plan->rank[level][ktierd_levels_class(&known.levels, i)];
+}
+
+static void note_moved(struct ktierd_block *block, unsigned int i,
+		       unsigned int nr_pages)
+{
+	u64 page = 1ULL << i % KTIERD_GROUP_PAGES;
+	struct ktierd_heat *heat;
+
+	block->stale = true;
+	if (block->shape == KTIERD_IDLE)
+		return;
+	heat = &block->group[i / KTIERD_GROUP_PAGES].heat;
+	if (heat->moved & page)
+		atomic64_add(nr_pages, &pages_returned);
+	ktierd_heat_moved(heat, page);
 }
 
 /*
  * Isolate a folio if it is to move.
- * @heat: histories of the @nr pages of it that are mapped here
+ * @first: its first page in the block
+ * @nr: pages of it that are mapped here
  */
 static void consider(struct ktierd_move *move, struct folio *folio,
 		     struct vm_area_struct *vma, unsigned long addr,
-		     struct ktierd_heat *heat, unsigned int nr, bool whole)
+		     struct ktierd_block *block, unsigned int first,
+		     unsigned int nr, bool whole)
 {
-	const struct ktierd_round *round = move->walk.round;
-	bool top = node_isset(folio_nid(folio), round->top);
+	bool top = node_isset(folio_nid(folio), move->walk.round->top);
 	unsigned int nr_pages = whole ? folio_nr_pages(folio) : nr;
-	unsigned int i, level = 0;
+	unsigned int i, rank = 0;
 	enum ktierd_fail why;
 
 	if (top == move->promote)
 		return;
 	for (i = 0; i < nr; i++)
-		level = max(level, ktierd_heat_level(&heat[i],
-						     round->cold_ticks));
-	if (!wanted(move, level))
+		rank = max(rank, page_rank(move, block, first + i));
+	if (!wanted(move, rank))
 		return;
 
 	why = isolate(move, folio, vma, addr, whole);
@@ -330,10 +404,9 @@ static void consider(struct ktierd_move *move, struct folio *folio,
 		count_stay(move, why, nr_pages);
 		return;
 	}
-	ktierd_quota_take(move->quota, level, nr_pages);
-	if (!move->promote)
-		for (i = 0; i < nr; i++)
-			ktierd_heat_demoted(&heat[i]);
+	ktierd_quota_take(move->quota, rank, nr_pages);
+	for (i = 0; i < nr; i++)
+		note_moved(block, first + i, nr_pages / nr);
 	move->batch += nr_pages;
 	if (move->batch >= KTIERD_BATCH_PAGES)
 		move->walk.stop = true;
@@ -342,20 +415,22 @@ static void consider(struct ktierd_move *move, struct folio *folio,
 static unsigned int consider_pte(struct ktierd_move *move,
 				 struct vm_area_struct *vma, unsigned long addr,
 				 pte_t *pte, unsigned int max_nr,
-				 struct ktierd_heat *heat)
+				 struct ktierd_block *block)
 {
 	const fpb_t fpb_flags = FPB_IGNORE_DIRTY | FPB_IGNORE_SOFT_DIRTY;
 	pte_t ptent = ptep_get(pte);
 	unsigned int nr = 1;
 	struct folio *folio;
 
+	if (!pte_present(ptent))
+		return 1;
 	folio = ktierd_pte_folio(vma, addr, ptent);
 	if (!folio)
 		return 1;
 	if (folio_test_large(folio))
 		nr = folio_pte_batch(folio, addr, pte, ptent, max_nr, fpb_flags,
 				     NULL, NULL, NULL);
-	consider(move, folio, vma, addr, heat, nr,
+	consider(move, folio, vma, addr, block, pte_index(addr), nr,
 		 nr == folio_nr_pages(folio));
 	return nr;
 }
@@ -364,13 +439,11 @@ static unsigned int consider_pte(struct ktierd_move *move,
 static bool block_wanted(const struct ktierd_move *move,
 			 const struct ktierd_block *block)
 {
-	if (!block || block->read != move->walk.round->nr)
+	if (!block || block->read != move->walk.round->nr ||
+	    !move->quota->pages)
 		return false;
-	if (move->promote)
-		return block->hottest_low >= 0 &&
-		       wanted(move, block->hottest_low);
-	return block->coldest_top < KTIERD_LEVELS &&
-	       wanted(move, block->coldest_top);
+	return (move->promote ? block->levels_low : block->levels_top) &
+	       move->quota->levels;
 }
 
 static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -380,23 +453,24 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
 	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
 	struct folio *folio;
-	unsigned int i, nr;
 	pte_t *start, *pte;
+	unsigned int nr;
 	spinlock_t *ptl;	/* of the table */
 
 	if (!block_wanted(move, block))
 		return;
+	known.block = NULL;
 
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
 		__acquire(ptl);	/* which sparse can't see */
 		folio = ktierd_pmd_folio(vma, addr, *pmd);
-		if (folio && block->nr == 1)
-			consider(move, folio, vma, addr, block->heat, 1, true);
+		if (folio && block->shape == KTIERD_HUGE)
+			consider(move, folio, vma, addr, block, 0, 1, true);
 		spin_unlock(ptl);
 		return;
 	}
-	if (block->nr == 1)	/* split since it was sampled */
+	if (block->shape == KTIERD_HUGE)	/* split since it was sampled */
 		return;
 
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
@@ -405,32 +479,31 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		return;
 	}
 	__acquire(ptl);
-	for (pte = start; addr != end; pte += nr, addr += nr * PAGE_SIZE) {
-		i = pte_index(addr);
+	for (pte = start; addr != end; pte += nr, addr += nr * PAGE_SIZE)
 		nr = consider_pte(move, vma, addr, pte,
-				  (end - addr) >> PAGE_SHIFT, &block->heat[i]);
-	}
+				  (end - addr) >> PAGE_SHIFT, block);
 	pte_unmap_unlock(start, ptl);
 }
 
 static void move_process(struct ktierd_slot *slot,
-			 const struct ktierd_round *round,
-			 struct ktierd_quota *quota, bool promote)
+			 const struct ktierd_round *round, bool promote)
 {
 	struct ktierd_pace *pace = promote ? &slot->promote : &slot->demote;
+	struct ktierd_plan *plan = &slot->budget->plan;
 	struct ktierd_move move = {
 		.walk = {
 			.slot		= slot,
 			.round		= round,
+			.end		= ULONG_MAX,
 			.pmd		= move_pmd,
 			.enter		= move_enter,
 			.unlocked	= move_batch,
 		},
-		.quota		= quota,
+		.quota		= promote ? &plan->promote : &plan->demote,
 		.promote	= promote,
 	};
 
-	if (!quota->pages)
+	if (!move.quota->pages)
 		return;
 	if (pace->rest) {
 		pace->rest--;
@@ -448,28 +521,24 @@ static void move_process(struct ktierd_slot *slot,
 
 /**
  * ktierd_migrate_demote() - move pages of a process down
- * @slot: the process
+ * @slot: the process; of the plan of its budget is left what was not moved
  * @round: the round that has sampled it
- * @quota: what is to be moved, and afterwards what is left of it
  */
 void ktierd_migrate_demote(struct ktierd_slot *slot,
-			   const struct ktierd_round *round,
-			   struct ktierd_quota *quota)
+			   const struct ktierd_round *round)
 {
-	move_process(slot, round, quota, false);
+	move_process(slot, round, false);
 }
 
 /**
  * ktierd_migrate_promote() - move pages of a process up
- * @slot: the process
+ * @slot: the process; of the plan of its budget is left what was not moved
  * @round: the round that has sampled it
- * @quota: what is to be moved, and afterwards what is left of it
  */
 void ktierd_migrate_promote(struct ktierd_slot *slot,
-			    const struct ktierd_round *round,
-			    struct ktierd_quota *quota)
+			    const struct ktierd_round *round)
 {
-	move_process(slot, round, quota, true);
+	move_process(slot, round, true);
 }
 
 /**

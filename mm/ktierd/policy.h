@@ -10,65 +10,160 @@
 
 #include "heat.h"
 
-/* Nothing moves up on one sighting: the lowest level that may. */
-#define KTIERD_LEVEL_PROMOTE	(KTIERD_LEVEL_USED + 2)
+/* Nothing moves up that windows hardly ever find touched: the lowest level. */
+#define KTIERD_LEVEL_PROMOTE	(KTIERD_LEVEL_HOT + 1)
+
+/* And nothing that was not seen in so many windows. */
+#define KTIERD_SIGHTINGS	2
+
+/* A stable placement is looked at this many times less often, at most. */
+#define KTIERD_STRETCH_MAX	8
+
+/* Levels and parts of writes together. */
+#define KTIERD_CELLS		(KTIERD_LEVELS * KTIERD_CLASSES)
 
 /**
- * struct ktierd_census - what policy decides on
- * @top: marked pages in the top tier, by level
- * @low: marked pages in lower tiers, by level
+ * struct ktierd_census - what a round has found
+ * @top: marked pages in the top tier that can move
+ * @low: the same of lower tiers
+ * @were: pages that were watched during the window, by the heat that they had
+ *	before it; a huge page is one
+ * @touched: those of them that were touched in the window
+ * @known: those of the touched that were also watched for writes
+ * @written: those that were written
+ * @nr_touched: all pages that were touched, watched or not
+ * @nr_fresh: pages of tables that were not known before
+ * @window_us: length of the window
  * @room: pages that promotion may take without touching the headroom
  * @shortfall: pages by which the headroom of some node is not there
  * @may_move: pages a direction may move this time, by the rate limit
+ * @write_weight: how many reads a write is worth
  */
 struct ktierd_census {
-	u64 top[KTIERD_LEVELS];
-	u64 low[KTIERD_LEVELS];
+	struct ktierd_histogram top;
+	struct ktierd_histogram low;
+	struct ktierd_histogram were;
+	struct ktierd_histogram touched;
+	struct ktierd_histogram known;
+	struct ktierd_histogram written;
+	u64 nr_touched;
+	u64 nr_fresh;
+	unsigned int window_us;
 	u64 room;
 	u64 shortfall;
 	u64 may_move;
+	unsigned int write_weight;
+};
+
+/**
+ * struct ktierd_record - what earlier windows have taught
+ * @were: as in the census, summed up over windows, the older the less
+ * @touched: the same
+ * @known: the same
+ * @written: the same
+ * @windows: windows since the load changed
+ * @stable_ms: time since much had to be exchanged
+ * @window_us: length of the last window
+ */
+struct ktierd_record {
+	struct ktierd_histogram were;
+	struct ktierd_histogram touched;
+	struct ktierd_histogram known;
+	struct ktierd_histogram written;
+	unsigned int windows;
+	unsigned int stable_ms;
+	unsigned int window_us;
 };
 
 /**
  * struct ktierd_quota - which pages move in one direction
  * @pages: how many in all
- * @level: the level at which the quota ends: all beyond it move
- * @at_level: how many of those exactly at @level move
+ * @rank: the rank at which the quota ends: all beyond it move
+ * @at_rank: how many of those exactly at @rank move
+ * @levels: a bit for each level that has pages to move
  * @over_rate: how many more were wanted than the rate limit allows
  */
 struct ktierd_quota {
 	u64 pages;
-	unsigned int level;
-	u64 at_level;
+	unsigned int rank;
+	u64 at_rank;
+	u32 levels;
 	u64 over_rate;
 };
 
 /**
  * struct ktierd_plan - what is to be done
- * @cut: the level from which on everything fits into the top tier together
- * @hot: the level from which on a page counts as hot: the cut, but never
- *	lower than KTIERD_LEVEL_PROMOTE
- * @promote: hottest first: levels above @promote.level, and some at it
- * @demote: coldest first: levels below @demote.level, and some at it
+ * @rank: by level and part of writes: the higher, the more it is worth to have
+ *	such a page in the top tier
+ * @hot: the level from which on a page counts as hot: that from which on
+ *	everything fits into the top tier, but at least KTIERD_LEVEL_PROMOTE
+ * @exchange: pages that go up against others that go down
+ * @promote: highest rank first: ranks above @promote.rank, and some at it
+ * @demote: lowest rank first: ranks below @demote.rank, and some at it
  */
 struct ktierd_plan {
-	unsigned int cut;
+	u8 rank[KTIERD_LEVELS][KTIERD_CLASSES];
 	unsigned int hot;
+	u64 exchange;
 	struct ktierd_quota promote;
 	struct ktierd_quota demote;
 };
 
+/**
+ * struct ktierd_budget - what a group of processes has of the top tier
+ * @census: what this round has found of their pages
+ * @record: what earlier ones have taught
+ * @plan: what is to be done
+ *
+ * A cut belongs to a budget.  Today there is one, of all processes.
+ */
+struct ktierd_budget {
+	struct ktierd_census census;
+	struct ktierd_record record;
+	struct ktierd_plan plan;
+};
+
+void ktierd_policy_begin(struct ktierd_budget *budget);
 u64 ktierd_policy_capacity(const struct ktierd_census *census);
-void ktierd_policy_plan(const struct ktierd_census *census,
-			struct ktierd_plan *plan);
-bool ktierd_quota_wants_hot(const struct ktierd_quota *promote,
-			    unsigned int level);
-bool ktierd_quota_wants_cold(const struct ktierd_quota *demote,
-			     unsigned int level);
-void ktierd_quota_take(struct ktierd_quota *quota, unsigned int level,
+void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms);
+bool ktierd_policy_stable(const struct ktierd_record *record);
+unsigned int ktierd_policy_shift(const struct ktierd_record *record);
+unsigned int ktierd_policy_interval(const struct ktierd_record *record,
+				    unsigned int interval_ms);
+unsigned int ktierd_policy_window(const struct ktierd_census *census,
+				  unsigned int min_us, unsigned int max_us);
+
+/**
+ * ktierd_quota_wants_hot() - does a page of the lower tier go up?
+ * @promote: what is left of the plan's promotions
+ * @rank: rank of the page
+ *
+ * Return: true if it does.
+ */
+static inline bool ktierd_quota_wants_hot(const struct ktierd_quota *promote,
+					  unsigned int rank)
+{
+	return promote->pages &&
+	       (rank > promote->rank ||
+		(rank == promote->rank && promote->at_rank));
+}
+
+/**
+ * ktierd_quota_wants_cold() - does a page of the top tier go down?
+ * @demote: what is left of the plan's demotions
+ * @rank: rank of the page
+ *
+ * Return: true if it does.
+ */
+static inline bool ktierd_quota_wants_cold(const struct ktierd_quota *demote,
+					   unsigned int rank)
+{
+	return demote->pages &&
+	       (rank < demote->rank ||
+		(rank == demote->rank && demote->at_rank));
+}
+
+void ktierd_quota_take(struct ktierd_quota *quota, unsigned int rank,
 		       unsigned int nr_pages);
-unsigned int ktierd_policy_window(unsigned int window_us, u64 touched,
-				  u64 capacity, unsigned int min_us,
-				  unsigned int max_us);
 
 #endif /* _MM_KTIERD_POLICY_H */

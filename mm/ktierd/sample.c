@@ -12,305 +12,76 @@
  * clearing walk sees the window as well as the rest after it, and nothing that
  * was touched is ever missed.
  *
- * A walk takes mmap_lock for reading, and gives it back as soon as somebody
- * waits for it.  Under the page-table lock it only notes bits and nodes, of one
- * table; histories are brought up to date with that lock dropped.
+ * A table in which nothing was used for a whole interval, and whose pages have
+ * no score left, falls asleep: its block becomes a sum, and as long as the
+ * accessed bit of the PMD stays clear nobody looks at its entries.  From time to
+ * time the sum is made again, because pages may go without being touched.
  *
- * Reclaim reads the same bits.  For each one that is cleared here PG_young is
- * set, which it takes for the bit.
+ * Of some tables, or all if they are few, it is noted what the pages of each
+ * level did in the window: that is what policy learns from.
  */
 
-#include <linux/delay.h>
-#include <linux/freezer.h>
+#include <linux/hash.h>
+#include <linux/math64.h>
 #include <linux/memcontrol.h>
+#include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
-#include <linux/page_idle.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <asm/tlbflush.h>
 #include <trace/events/ktierd.h>
 
-#include "../internal.h"
 #include "internal.h"
-
-/* How long to sleep between tries for mmap_lock: at first, and at last. */
-#define KTIERD_LOCK_MIN_US	50
-#define KTIERD_LOCK_MAX_US	50000
 
 /* Pages in a trace event, at most. Its text is twice as many digits, in 4 KiB. */
 #define KTIERD_TRACE_PAGES	512U
 
-/* What a walk found below one PMD; the thread's own. */
-static struct {
-	DECLARE_BITMAP(present, KTIERD_BLOCK_PAGES);
-	DECLARE_BITMAP(young, KTIERD_BLOCK_PAGES);
-	s16 nid[KTIERD_BLOCK_PAGES];
-	s8 why[KTIERD_BLOCK_PAGES];	/* enum ktierd_fail */
-	u8 level[KTIERD_BLOCK_PAGES];
-} found;
+/*
+ * When dirty bits were cleared in so many tables, the TLB is flushed.  Until
+ * then others flush more than they would have to.
+ */
+#define KTIERD_FLUSH_TABLES	512
+
+/* While all sleeps, look at the clock once in about so many tables. */
+#define KTIERD_CLOCK_TABLES	16
+
+/* The sum of a block that sleeps is made again after so many rounds. */
+#define KTIERD_SUM_ROUNDS	64
+
+/*
+ * One look in so many is a full one; but all are, of a table that was seen in
+ * fewer windows than this.
+ */
+#define KTIERD_FULL_ROUNDS	16
+#define KTIERD_FULL_WINDOWS	3
+
+/* What was used so lately may have been found by a light look. */
+#define KTIERD_OWED_TICKS	4
+
+/* What a walk finds below one PMD. */
+static struct ktierd_look look;
 
 /* What keeps pages of the VMA that the walk is in from going up, and down. */
 static enum ktierd_fail why_not_up, why_not_down;
 
-/*
- * Marked pages by node and level: being counted, and as the last round left
- * them; and those of each tier that can move.
- */
-static u64 (*counting)[KTIERD_LEVELS];
-static u64 (*counted)[KTIERD_LEVELS];
-static struct ktierd_census movable;
-static u64 touched;
+/* Marked pages by node: being counted, and as the last round left them. */
+struct node_count {
+	u64 tracked;
+	u64 hot;
+	u64 cold;
+};
+
+static struct node_count *counting;
+static struct node_count *counted;
+static u64 nr_units;
 
 static atomic64_t pages_scanned;
 static atomic64_t pages_young;
+static atomic64_t pages_dirty;
 
-static bool walk_should_stop(struct ktierd_walk *walk, struct mm_struct *mm)
+static enum ktierd_shape shape_of(unsigned int nr)
 {
-	return walk->stop || need_resched() || mmap_lock_is_contended(mm);
-}
-
-static int walk_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
-		    struct mm_walk *mm_walk)
-{
-	struct ktierd_walk *walk = mm_walk->private;
-
-	walk->next = end;
-	walk->pmd(walk, mm_walk->vma, pmd, addr, end, &mm_walk->action);
-	if (mm_walk->action == ACTION_AGAIN)
-		return 0;
-	return walk_should_stop(walk, mm_walk->mm);
-}
-
-static int walk_hole(unsigned long addr, unsigned long next, int depth,
-		     struct mm_walk *mm_walk)
-{
-	struct ktierd_walk *walk = mm_walk->private;
-
-	walk->next = next;
-	return walk_should_stop(walk, mm_walk->mm);
-}
-
-/* .pmd_entry alone: a walk with .pte_entry would split huge pages. */
-static const struct mm_walk_ops walk_ops = {
-	.pmd_entry	= walk_pmd,
-	.pte_hole	= walk_hole,
-	.walk_lock	= PGWALK_RDLOCK,
-};
-
-/*
- * Whoever holds mmap_lock for writing may wait for anything, a disk or a
- * server that does not answer; the thread has others to look after. So try for
- * a tenth of a second, and only once if that was in vain the last time.
- */
-static bool lock_mm(struct ktierd_slot *slot)
-{
-	struct mm_struct *mm = slot->slot.mm;
-	unsigned int us = slot->busy ? UINT_MAX : KTIERD_LOCK_MIN_US;
-
-	while (!mmap_read_trylock(mm)) {
-		slot->busy = us > KTIERD_LOCK_MAX_US;
-		if (slot->busy)
-			return false;
-		usleep_range_state(us, us * 2, TASK_IDLE);
-		us *= 2;
-	}
-	slot->busy = false;
-	return true;
-}
-
-/* Walk until somebody wants the lock or the processor, or to the end. */
-static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
-{
-	VMA_ITERATOR(vmi, mm, walk->next);
-	struct vm_area_struct *vma;
-	int ret = 0;
-
-	if (!lock_mm(walk->slot))
-		return -EBUSY;
-	if (!ktierd_slot_alive(walk->slot)) {
-		mmap_read_unlock(mm);
-		return -ESRCH;
-	}
-	walk->stop = false;
-	walk->owner_known = false;
-	for_each_vma(vmi, vma) {
-		unsigned long start = max(vma->vm_start, walk->next);
-
-		walk->marked |= !!(vma->vm_flags & VM_TIER);
-		if (ktierd_vma_wanted(vma) &&
-		    (!walk->enter || walk->enter(walk, vma)))
-			ret = walk_page_range_vma(vma, start, vma->vm_end,
-						  &walk_ops, walk);
-		if (ret)
-			break;
-		walk->next = vma->vm_end;
-		if (walk_should_stop(walk, mm)) {
-			ret = 1;
-			break;
-		}
-	}
-	mmap_read_unlock(mm);
-	return ret;
-}
-
-/**
- * ktierd_walk_mm() - visit every PMD of the marked VMAs of a process
- * @walk: whose, and what to do; @next and what follows is reset
- *
- * mmap_lock is taken for reading, and dropped between PMDs whenever somebody
- * waits for it or the walk was stopped.
- *
- * Return: 0 when all was visited, -ESRCH if the process goes away, -EBUSY if
- * its mmap_lock is not to be had, -EINTR if the thread was disabled meanwhile.
- */
-int ktierd_walk_mm(struct ktierd_walk *walk)
-{
-	int ret;
-
-	walk->next = 0;
-	walk->marked = false;
-	do {
-		ret = walk_some(walk, walk->slot->slot.mm);
-		if (walk->unlocked)
-			walk->unlocked(walk);
-		if (ret > 0 && !ktierd_enabled())
-			ret = -EINTR;
-		cond_resched();
-		try_to_freeze();
-	} while (ret > 0);
-	return ret;
-}
-
-/**
- * ktierd_walk_limits() - learn where the pages of a VMA may live
- * @walk: the walk that is about to go into it; @vma is the answer
- * @vma: the VMA
- *
- * Return: false if that is not known, and the VMA is to be skipped.
- */
-bool ktierd_walk_limits(struct ktierd_walk *walk, struct vm_area_struct *vma)
-{
-	if (!walk->owner_known)
-		walk->owner_known = ktierd_owner_limits(vma->vm_mm,
-							&walk->owner);
-	if (walk->owner_known)
-		ktierd_vma_limits(vma, vma->vm_start, &walk->owner, &walk->vma);
-	return walk->owner_known;
-}
-
-/* Somebody else may ask for the bit that was just cleared. */
-static void give_back_young(struct folio *folio)
-{
-	folio_clear_idle(folio);
-	if (!folio_test_young(folio))
-		folio_set_young(folio);
-}
-
-static void clear_huge(struct vm_area_struct *vma, unsigned long addr,
-		       pmd_t *pmd)
-{
-	struct folio *folio = ktierd_pmd_folio(vma, addr & PMD_MASK, *pmd);
-
-	if (!folio)
-		return;
-	__set_bit(0, found.present);
-	if (pmdp_clear_young_notify(vma, addr & PMD_MASK, pmd)) {
-		__set_bit(0, found.young);
-		give_back_young(folio);
-	}
-}
-
-static void clear_pte(struct vm_area_struct *vma, unsigned long addr,
-		      pte_t *pte, unsigned int i)
-{
-	pte_t ptent = ptep_get(pte);
-	struct folio *folio;
-
-	if (!pte_present(ptent))
-		return;
-	__set_bit(i, found.present);
-	if (!pte_young(ptent) && !mm_has_notifiers(vma->vm_mm))
-		return;
-	folio = ktierd_pte_folio(vma, addr, ptent);
-	if (folio && ptep_clear_young_notify(vma, addr, pte)) {
-		__set_bit(i, found.young);
-		give_back_young(folio);
-	}
-}
-
-static void note_folio(struct folio *folio, unsigned int i)
-{
-	__set_bit(i, found.present);
-	found.nid[i] = folio_nid(folio);
-	found.why[i] = ktierd_folio_movable(folio);
-}
-
-static void read_huge(struct vm_area_struct *vma, unsigned long addr,
-		      pmd_t *pmd)
-{
-	struct folio *folio = ktierd_pmd_folio(vma, addr & PMD_MASK, *pmd);
-
-	if (!folio)
-		return;
-	note_folio(folio, 0);
-	/* Testing would ask about one address only, so clear. */
-	if (mmu_notifier_clear_young(vma->vm_mm, addr & PMD_MASK,
-				     (addr & PMD_MASK) + PMD_SIZE) ||
-	    pmd_young(*pmd))
-		__set_bit(0, found.young);
-}
-
-static void read_pte(struct vm_area_struct *vma, unsigned long addr,
-		     pte_t *pte, unsigned int i)
-{
-	pte_t ptent = ptep_get(pte);
-	struct folio *folio = ktierd_pte_folio(vma, addr, ptent);
-
-	if (!folio)
-		return;
-	note_folio(folio, i);
-	if (pte_young(ptent) || mmu_notifier_test_young(vma->vm_mm, addr))
-		__set_bit(i, found.young);
-}
-
-/*
- * Note what is below a PMD, with its page-table lock held.
- *
- * Return: pages of the block, 1 for a huge page; 0 if the table is gone.
- */
-static unsigned int look(struct vm_area_struct *vma, pmd_t *pmd,
-			 unsigned long addr, unsigned long end, bool clear)
-{
-	unsigned int i = pte_index(addr);
-	pte_t *start, *pte;
-	spinlock_t *ptl;	/* of the table */
-
-	bitmap_zero(found.present, KTIERD_BLOCK_PAGES);
-	bitmap_zero(found.young, KTIERD_BLOCK_PAGES);
-
-	ptl = pmd_trans_huge_lock(pmd, vma);
-	if (ptl) {
-		__acquire(ptl);	/* which sparse can't see */
-		if (clear)
-			clear_huge(vma, addr, pmd);
-		else
-			read_huge(vma, addr, pmd);
-		spin_unlock(ptl);
-		return 1;
-	}
-
-	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
-	if (!start)
-		return 0;
-	__acquire(ptl);
-	for (pte = start; addr != end; pte++, addr += PAGE_SIZE, i++) {
-		if (clear)
-			clear_pte(vma, addr, pte, i);
-		else
-			read_pte(vma, addr, pte, i);
-	}
-	pte_unmap_unlock(start, ptl);
-	return KTIERD_BLOCK_PAGES;
+	return nr == 1 ? KTIERD_HUGE : KTIERD_SMALL;
 }
 
 /*
@@ -319,81 +90,223 @@ static unsigned int look(struct vm_area_struct *vma, pmd_t *pmd,
  * clear_unlocked() gets it.
  */
 static struct ktierd_block *walk_block(struct ktierd_walk *walk,
-				       unsigned long addr, unsigned int nr)
+				       unsigned long addr,
+				       enum ktierd_shape shape)
 {
-	return ktierd_history_get(walk->slot, addr, nr,
+	return ktierd_history_get(walk->slot, addr, shape,
 				  GFP_NOWAIT | __GFP_NOWARN);
 }
 
-static void block_begin(struct ktierd_block *block,
-			const struct ktierd_round *round)
+static unsigned int block_groups(const struct ktierd_block *block)
 {
-	unsigned int i;
+	return block->shape == KTIERD_SMALL ? KTIERD_GROUPS :
+	       block->shape == KTIERD_HUGE;
+}
 
-	if (block->cleared == round->nr)
+static void block_rescale(struct ktierd_block *block, unsigned int tick_ms)
+{
+	unsigned int group;
+	u64 idle_ms;
+
+	for (group = 0; group < block_groups(block); group++)
+		ktierd_heat_rescale(&block->group[group].heat, block->tick_ms,
+				    tick_ms);
+	idle_ms = (u64)block->idle * block->tick_ms;
+	block->idle = min(idle_ms / tick_ms, (u64)KTIERD_IDLE_MAX);
+}
+
+/* Is it the turn of this table?  Hashed, as what they are used for repeats. */
+static bool every(unsigned int rounds, unsigned long addr,
+		  const struct ktierd_round *round)
+{
+	return !((hash_long(addr >> PMD_SHIFT, 16) + round->nr) % rounds);
+}
+
+/* Is what is known of the pages good enough to look at accessed bits only? */
+static bool looks_light(const struct ktierd_block *block,
+			const struct ktierd_round *round, struct mm_struct *mm,
+			unsigned long addr, unsigned long end)
+{
+	return block && block->shape == KTIERD_SMALL && !block->stale &&
+	       end - addr == PMD_SIZE && !mm_has_notifiers(mm) &&
+	       block->windows >= KTIERD_FULL_WINDOWS &&
+	       !every(KTIERD_FULL_ROUNDS, addr, round);
+}
+
+/* The clearing walk comes by; for the first time in this round, or again. */
+static void block_begin(struct ktierd_block *block,
+			const struct ktierd_round *round, bool quiet)
+{
+	unsigned int group;
+
+	if (block->cleared == round->nr) {
+		block->quiet &= quiet;
 		return;
-	if (block->tick_ms != round->tick_ms)
-		for (i = 0; i < block->nr; i++)
-			ktierd_heat_rescale(&block->heat[i], block->tick_ms,
-					    round->tick_ms);
+	}
+	if (block->tick_ms && block->tick_ms != round->tick_ms)
+		block_rescale(block, round->tick_ms);
 	block->tick_ms = round->tick_ms;
 	block->ticks = block->cleared ?
 		       min(round->tick - block->tick, KTIERD_IDLE_MAX) : 0;
 	block->tick = round->tick;
 	block->cleared = round->nr;
+	block->quiet = quiet;
+	if (block->shape == KTIERD_IDLE)
+		block->idle = min(block->idle + block->ticks, KTIERD_IDLE_MAX);
+	if (block->epoch != round->epoch)
+		for (group = 0; group < block_groups(block); group++)
+			ktierd_heat_settled(&block->group[group].heat);
+	block->epoch = round->epoch;
+}
+
+/* Nothing below was used since the last clearing walk: no need to look. */
+static bool block_sleeps(const struct ktierd_block *block,
+			 struct vm_area_struct *vma, pmd_t *pmd,
+			 unsigned long addr, unsigned long end)
+{
+	pmd_t entry = pmdp_get_lockless(pmd);
+
+	/* Of the parts of a table, the first look clears the bit for all. */
+	return block && block->shape == KTIERD_IDLE && end - addr == PMD_SIZE &&
+	       pmd_present(entry) && !pmd_leaf(entry) && !pmd_young(entry) &&
+	       ktierd_look_nonleaf(vma);
 }
 
 /* Where a clearing walk found no memory for a block, and of which shape. */
 static unsigned long starved_addr;
-static unsigned int starved_nr;
+static enum ktierd_shape starved_shape;
+static bool starved;
+
+static void age_pages(struct ktierd_block *block,
+		      const struct ktierd_round *round)
+{
+	unsigned int group;
+	u64 unused;
+
+	for (group = 0; group < block_groups(block); group++) {
+		if (!look.present[group])
+			continue;
+		unused = look.present[group] & ~look.young[group];
+		ktierd_heat_age(&block->group[group].heat, look.young[group], unused,
+				block->ticks);
+		if (round->rested && unused)
+			ktierd_heat_fade(&block->group[group].heat, unused);
+	}
+}
+
+static bool anything_present(void)
+{
+	unsigned int group;
+	u64 any = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		any |= look.present[group];
+	return any;
+}
+
+static unsigned int look_below(struct ktierd_walk *walk,
+			       struct vm_area_struct *vma, pmd_t *pmd,
+			       unsigned long addr, unsigned long end, bool clear,
+			       bool light, enum page_walk_action *action)
+{
+	unsigned int nr;
+
+	look.vma = vma;
+	look.addr = addr;
+	look.end = end;
+	look.clear = clear;
+	look.light = light;
+	look.weight = walk->round->write_weight;
+	look.reclaim = walk->round->reclaim;
+	nr = ktierd_look(&look, pmd);
+	if (!nr)
+		*action = ACTION_AGAIN;
+	return nr;
+}
+
+/*
+ * Reclaim is owed what light looks have found, since the last full one.  That
+ * was some rounds ago, and so perhaps a few ticks.
+ */
+static void note_owed(const struct ktierd_block *block)
+{
+	unsigned int group;
+
+	memset(look.owed, 0, sizeof(look.owed));
+	if (!block || block->shape != KTIERD_SMALL)
+		return;
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		look.owed[group] = ktierd_heat_used(&block->group[group].heat,
+						    KTIERD_OWED_TICKS);
+}
+
+static void look_at_clock(struct ktierd_walk *walk)
+{
+	walk->enough = ktime_get_ns() >= walk->round->slice_end_ns;
+	walk->stop |= walk->enough;
+}
 
 static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		      pmd_t *pmd, unsigned long addr, unsigned long end,
 		      enum page_walk_action *action)
 {
-	unsigned int nr, i = 0, last = 0;
-	struct ktierd_block *block;
+	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
+	bool light = looks_light(block, walk->round, vma->vm_mm, addr, end);
+	unsigned int nr;
 
-	nr = look(vma, pmd, addr, end, true);
-	if (!nr) {
-		*action = ACTION_AGAIN;
+	if (block_sleeps(block, vma, pmd, addr, end)) {
+		block_begin(block, walk->round, true);
+		if (every(KTIERD_CLOCK_TABLES, addr, walk->round))
+			look_at_clock(walk);
 		return;
 	}
-	if (bitmap_empty(found.present, nr))
+	if (!light)
+		note_owed(block);
+	nr = look_below(walk, vma, pmd, addr, end, true, light, action);
+	walk->slot->cleaned += look.cleaned;
+	look_at_clock(walk);
+	walk->stop |= walk->slot->cleaned >= KTIERD_FLUSH_TABLES;
+	if (!nr || !anything_present())
 		return;
-	block = walk_block(walk, addr, nr);
+	block = walk_block(walk, addr, shape_of(nr));
 	if (!block) {
 		starved_addr = addr;
-		starved_nr = nr;
+		starved_shape = shape_of(nr);
+		starved = true;
 		walk->stop = true;
 		return;
 	}
-	block_begin(block, walk->round);
-	if (nr > 1) {
-		i = pte_index(addr);
-		last = pte_index(end - 1);
-	}
-	for (; i <= last; i++)
-		if (test_bit(i, found.present))
-			ktierd_heat_age(&block->heat[i],
-					test_bit(i, found.young), block->ticks);
+	block_begin(block, walk->round, look.quiet);
+	block->light = light;
+	age_pages(block, walk->round);
 }
 
 /*
  * The block begins with the next round: what was read this time is lost, and
  * its pages begin as used.
  */
-static void clear_unlocked(struct ktierd_walk *walk)
+static void feed_starved(struct ktierd_walk *walk)
 {
 	struct ktierd_block *block;
 
-	if (!starved_nr)
+	if (!starved)
 		return;
-	block = ktierd_history_get(walk->slot, starved_addr, starved_nr,
+	block = ktierd_history_get(walk->slot, starved_addr, starved_shape,
 				   GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (block)
-		block_begin(block, walk->round);
-	starved_nr = 0;
+		block_begin(block, walk->round, false);
+	starved = false;
+}
+
+static void clear_unlocked(struct ktierd_walk *walk)
+{
+	struct ktierd_slot *slot = walk->slot;
+
+	feed_starved(walk);
+	if (slot->cleaned >= KTIERD_FLUSH_TABLES) {
+		flush_tlb_mm(slot->slot.mm);
+		slot->cleaned = 0;
+	}
 }
 
 /* Walk with what it allocates charged to the process. */
@@ -410,12 +323,48 @@ static int walk_charged(struct ktierd_walk *walk)
 	return ret;
 }
 
+/* Memory was unmapped or swapped out: sums may not be true any more. */
+static void note_size(struct ktierd_slot *slot)
+{
+	unsigned long rss = get_mm_rss(slot->slot.mm);
+
+	slot->shrunk = rss < slot->rss;
+	slot->rss = rss;
+}
+
+static void trace_begin(struct ktierd_slot *slot,
+			const struct ktierd_round *round, bool clear)
+{
+	if (trace_scan_begin_enabled())
+		trace_scan_begin(ktierd_slot_pid(slot), round->nr, clear);
+}
+
+static void trace_end(struct ktierd_slot *slot,
+		      const struct ktierd_round *round, bool clear, int ret)
+{
+	if (trace_scan_end_enabled())
+		trace_scan_end(ktierd_slot_pid(slot), round->nr, clear, ret,
+			       slot->present, slot->young, slot->written);
+}
+
+static void begin_visit(struct ktierd_slot *slot,
+			const struct ktierd_round *round)
+{
+	slot->round = round->nr;
+	slot->next = 0;
+	slot->marked = false;
+	slot->present = 0;
+	slot->young = 0;
+	slot->written = 0;
+	note_size(slot);
+}
+
 /**
- * ktierd_sample_clear() - begin the sample window of a process
- * @slot: the process
- * @round: the round
+ * ktierd_sample_clear() - begin the sample window of a slice
+ * @slot: the process; the walk goes on where the slice before has ended
+ * @round: the round, and until when the walk may take
  *
- * Return: 0, or the error of ktierd_walk_mm().
+ * Return: 0, or 1 if there is more to come, or the error of ktierd_walk_mm().
  */
 int ktierd_sample_clear(struct ktierd_slot *slot,
 			const struct ktierd_round *round)
@@ -423,19 +372,32 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 	struct ktierd_walk walk = {
 		.slot		= slot,
 		.round		= round,
+		.end		= ULONG_MAX,
 		.pmd		= clear_pmd,
 		.unlocked	= clear_unlocked,
 	};
-	int ret = walk_charged(&walk);
+	int ret;
 
+	if (slot->round != round->nr)
+		begin_visit(slot, round);
+	slot->from = slot->next;
+	walk.next = slot->from;
+	trace_begin(slot, round, true);
+	slot->cleaned = 0;
+	inc_tlb_flush_pending(slot->slot.mm);
+	ret = walk_charged(&walk);
 	flush_tlb_mm(slot->slot.mm);
-	if (ret)
-		return ret;
+	dec_tlb_flush_pending(slot->slot.mm);
+	trace_end(slot, round, true, ret);
 
-	ktierd_history_sweep(slot, round->nr);
-	slot->marked = walk.marked;
-	slot->cleared = round->nr;
-	return 0;
+	slot->marked |= walk.marked;
+	slot->sliced = ret >= 0;
+	slot->next = ret > 0 ? walk.next : ULONG_MAX;
+	if (!ret) {
+		ktierd_history_sweep(slot, round->nr);
+		slot->cleared = round->nr;
+	}
+	return ret;
 }
 
 static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
@@ -450,104 +412,534 @@ static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 	return true;
 }
 
+/* Which pages of a group are in the top tier? */
+static u64 pages_on_top(const struct ktierd_round *round, unsigned int group)
+{
+	u64 top = 0;
+	int nid;
+
+	for_each_node_mask(nid, round->top)
+		top |= look.on[nid].word[group];
+	return top & look.present[group];
+}
+
+/*
+ * Pages of each tier that a table has, and how many of those are hot and cold.
+ * Which of them are on which node of a tier is not known page by page.
+ */
+static struct tier_count {
+	unsigned int pages;
+	unsigned int hot;
+	unsigned int cold;
+} on_top, on_low;
+
+static void add_tier(struct tier_count *tier, u64 pages, u64 hot, u64 cold)
+{
+	tier->pages += hweight64(pages);
+	tier->hot += hweight64(pages & hot);
+	tier->cold += hweight64(pages & cold);
+}
+
+static void count_node(int nid, const struct tier_count *tier, unsigned int nr,
+		       unsigned int weight)
+{
+	if (!tier->pages)
+		return;
+	counting[nid].hot += tier->hot * nr / tier->pages * weight;
+	counting[nid].cold += tier->cold * nr / tier->pages * weight;
+}
+
+/* Of a table that stands for some others, too. */
+static void count_nodes(const struct ktierd_block *block,
+			const struct ktierd_round *round, unsigned int weight)
+{
+	unsigned int i;
+	int nid;
+
+	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++) {
+		nid = block->sum.node[i].nid;
+		count_node(nid, node_isset(nid, round->top) ? &on_top : &on_low,
+			   block->sum.node[i].nr, weight);
+	}
+}
+
+static void count_tracked(const struct ktierd_block *block,
+			  unsigned int nr_pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++)
+		counting[block->sum.node[i].nid].tracked +=
+			block->sum.node[i].nr * nr_pages;
+}
+
+/* After a light look all pages can move: else the table would not get one. */
+static u64 can_move(unsigned int group)
+{
+	return look.light ? look.present[group] : look.movable[group];
+}
+
+/* Pages that belong on the other side and can't go there. */
+static void count_stuck(unsigned int group, u64 stuck, u64 top,
+			unsigned int nr_pages)
+{
+	enum ktierd_fail why;
+	unsigned int i;
+
+	for (; stuck; stuck &= stuck - 1) {
+		i = __ffs64(stuck);
+		if (!(can_move(group) >> i & 1))
+			why = look.why[group * KTIERD_GROUP_PAGES + i];
+		else
+			why = top >> i & 1 ? why_not_down : why_not_up;
+		ktierd_count_fail(why, nr_pages);
+	}
+}
+
+static bool watched(const struct ktierd_walk *walk,
+		    const struct ktierd_block *block, unsigned long addr)
+{
+	return !walk->round->late && block->windows > 1 &&
+	       every(walk->round->watch, addr, walk->round);
+}
+
+/* What pages that are this hot do in a window: policy learns from it. */
+static void watch_group(struct ktierd_census *census,
+			const struct ktierd_levels *before, unsigned int group,
+			bool writes)
+{
+	u64 young = look.young[group];
+
+	ktierd_levels_count(before, look.present[group], &census->were);
+	ktierd_levels_count(before, young, &census->touched);
+	if (!writes)
+		return;
+	ktierd_levels_count(before, young, &census->known);
+	ktierd_levels_count(before, young & look.written[group],
+			    &census->written);
+}
+
+static void update_group(struct ktierd_walk *walk, struct ktierd_block *block,
+			 unsigned int group, bool watch)
+{
+	const struct ktierd_round *round = walk->round;
+	struct ktierd_heat *heat = &block->group[group].heat;
+	bool writes = !block->light && !look.light && look.writes;
+	unsigned int shift = min(round->shift,
+				 ktierd_heat_shift(block->windows - 1));
+	struct ktierd_levels before;
+
+	if (watch) {
+		ktierd_levels_get(&before, heat, block->group[group].top,
+				  round->cold_ticks);
+		watch_group(&walk->slot->budget->census, &before, group,
+			    writes);
+	}
+	if (writes)
+		ktierd_heat_window(heat, look.young[group],
+				   look.written[group], shift);
+	else
+		ktierd_heat_touch(heat, look.young[group], shift);
+}
+
+/* A histogram counts pages, and a huge one is many. */
+static u32 count_levels(const struct ktierd_levels *levels, u64 pages,
+			struct ktierd_histogram *histogram,
+			unsigned int nr_pages)
+{
+	unsigned int level;
+
+	if (nr_pages == 1)
+		return ktierd_levels_count(levels, pages, histogram);
+	if (!pages)
+		return 0;
+	level = ktierd_levels_at(levels, 0);
+	histogram->nr[level][ktierd_levels_class(levels, 0)] += nr_pages;
+	return 1U << level;
+}
+
+static unsigned int nr_present(void)
+{
+	unsigned int group, nr = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		nr += hweight64(look.present[group]);
+	return nr;
+}
+
+/*
+ * Of the tables that are counted, when not all are: what was found in them, and
+ * how many pages of the tier all have.
+ */
+static struct some_tables {
+	struct ktierd_histogram histogram;
+	u64 pages;
+	u64 all_pages;
+} some_top, some_low;
+
+static void add_some(struct ktierd_histogram *all,
+		     const struct some_tables *some)
+{
+	unsigned int level, class;
+
+	if (!some->pages)
+		return;
+	for (level = 0; level < KTIERD_LEVELS; level++)
+		for (class = 0; class < KTIERD_CLASSES; class++)
+			all->nr[level][class] +=
+				mul_u64_u64_div_u64(some->histogram.nr[level][class],
+						    some->all_pages,
+						    some->pages);
+}
+
+static void count_all(const struct ktierd_block *block, bool counted)
+{
+	unsigned int group, top = 0, all = nr_present();
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		top += hweight64(block->group[group].top & look.present[group]);
+	some_top.all_pages += top;
+	some_low.all_pages += all - top;
+	if (counted) {
+		some_top.pages += top;
+		some_low.pages += all - top;
+	}
+}
+
 /*
  * A page that can't move has no part in the plan: it would stand for room that
  * nobody can have, or for a promotion that never comes. If it is one that
  * belongs on the other side, count why it stays.
  */
-static void count_for_plan(struct ktierd_block *block, unsigned int i,
-			   unsigned int level, unsigned int nr_pages, bool top)
+static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
+			unsigned int group, unsigned int nr_pages)
 {
-	enum ktierd_fail why = found.why[i];
+	struct ktierd_census *census = &walk->slot->budget->census;
+	struct ktierd_histogram *all_top = &census->top, *all_low = &census->low;
+	u64 top = block->group[group].top & look.present[group];
+	u64 low = look.present[group] & ~top, hot, cold, down, up;
+	struct ktierd_levels levels;
 
-	if (why == KTIERD_MOVABLE)
-		why = top ? why_not_down : why_not_up;
-	if (why != KTIERD_MOVABLE) {
-		if (top ? level == KTIERD_LEVEL_COLD :
-			  level >= ktierd_hot_level())
-			ktierd_count_fail(why, nr_pages);
-	} else if (top) {
-		movable.top[level] += nr_pages;
-		block->coldest_top = min_t(int, block->coldest_top, level);
-	} else {
-		movable.low[level] += nr_pages;
-		block->hottest_low = max_t(int, block->hottest_low, level);
+	if (block->shape == KTIERD_SMALL) {
+		all_top = &some_top.histogram;
+		all_low = &some_low.histogram;
 	}
+
+	ktierd_levels_get(&levels, &block->group[group].heat, top,
+			  walk->round->cold_ticks);
+	hot = ktierd_levels_from(&levels, ktierd_hot_level());
+	cold = ~ktierd_levels_from(&levels, KTIERD_LEVEL_COLD + 1);
+	add_tier(&on_top, top, hot, cold);
+	add_tier(&on_low, low, hot, cold);
+
+	down = why_not_down == KTIERD_MOVABLE ? top & can_move(group) : 0;
+	up = why_not_up == KTIERD_MOVABLE ? low & can_move(group) : 0;
+	count_stuck(group, (top & cold & ~down) | (low & hot & ~up), top,
+		    nr_pages);
+	if (block->windows < KTIERD_SIGHTINGS)
+		up = 0;
+	block->levels_top |= count_levels(&levels, down, all_top, nr_pages);
+	block->levels_low |= count_levels(&levels, up, all_low, nr_pages);
 }
 
-static void count_page(struct ktierd_block *block, unsigned int i,
-		       unsigned int nr_pages, const struct ktierd_round *round)
+static void trace_levels(struct ktierd_walk *walk, struct ktierd_block *block,
+			 unsigned long addr, unsigned long end)
 {
-	int nid = found.nid[i];
-	unsigned int level;
+	static u8 level[KTIERD_BLOCK_PAGES];
+	bool huge = block->shape == KTIERD_HUGE;
+	unsigned int first = huge ? 0 : pte_index(addr), last, some, i;
+	struct ktierd_levels levels;
 
-	ktierd_heat_window(&block->heat[i], test_bit(i, found.young));
-	level = ktierd_heat_level(&block->heat[i], round->cold_ticks);
-	found.level[i] = level;
-	counting[nid][level] += nr_pages;
-	count_for_plan(block, i, level, nr_pages, node_isset(nid, round->top));
-}
-
-static void trace_block(struct mm_struct *mm, unsigned long addr,
-			unsigned long end, unsigned int nr)
-{
-	unsigned int first, last, some;
-	struct task_struct *owner;
-	pid_t pid;
-
-	if (!trace_ktierd_block_enabled())
+	if (!trace_block_enabled())
 		return;
-	rcu_read_lock();
-	owner = rcu_dereference(mm->owner);
-	pid = owner ? owner->tgid : 0;
-	rcu_read_unlock();
+	last = huge ? 1 : first + ((end - addr) >> PAGE_SHIFT);
+	for (i = first; i < last; i++) {
+		unsigned int group = i / KTIERD_GROUP_PAGES;
 
-	first = nr == 1 ? 0 : pte_index(addr);
-	last = nr == 1 ? 1 : first + ((end - addr) >> PAGE_SHIFT);
+		level[i] = KTIERD_TRACE_ABSENT;
+		ktierd_levels_get(&levels, &block->group[group].heat,
+				  block->group[group].top,
+				  walk->round->cold_ticks);
+		if (look.present[group] >> i % KTIERD_GROUP_PAGES & 1)
+			level[i] = ktierd_levels_at(&levels,
+						    i % KTIERD_GROUP_PAGES);
+	}
 	for (addr &= PMD_MASK; first < last; first += some) {
 		some = min(last - first, KTIERD_TRACE_PAGES);
-		trace_ktierd_block(pid, addr + first * PAGE_SIZE, first, some,
-				   found.present, found.level);
+		trace_block(ktierd_slot_pid(walk->slot),
+			    addr + first * PAGE_SIZE, level + first, some);
 	}
+}
+
+static void count_walked(struct ktierd_walk *walk,
+			 const struct ktierd_block *block, unsigned int nr_pages)
+{
+	struct ktierd_census *census = &walk->slot->budget->census;
+	unsigned int present = 0, young = 0, written = 0, group;
+
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		present += hweight64(look.present[group]);
+		young += hweight64(look.young[group]);
+		if (!block->light && !look.light)
+			written += hweight64(look.written[group]);
+	}
+	walk->slot->present += present * nr_pages;
+	walk->slot->young += young * nr_pages;
+	walk->slot->written += written * nr_pages;
+	if (!walk->round->late)
+		census->nr_touched += young * nr_pages;
+	if (block->windows == 1)
+		census->nr_fresh += present * nr_pages;
+	nr_units += present;
+}
+
+static unsigned int pages_on_node(int nid)
+{
+	unsigned int group, nr = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		nr += hweight64(look.on[nid].word[group] & look.present[group]);
+	return nr;
+}
+
+/* What is there, in few words. False if it can't be said in so few. */
+static bool sum_up(struct ktierd_sum *sum, const struct ktierd_round *round)
+{
+	unsigned int group, nr, n = 0;
+	bool all_move = true;
+	int nid;
+	u64 top;
+
+	memset(sum, 0, sizeof(*sum));
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		top = pages_on_top(round, group);
+		sum->top += hweight64(top & look.movable[group]);
+		sum->low += hweight64(look.movable[group] & ~top);
+		all_move &= look.movable[group] == look.present[group];
+	}
+	for_each_node_state(nid, N_MEMORY) {
+		nr = pages_on_node(nid);
+		if (!nr)
+			continue;
+		if (n == KTIERD_SUM_NODES)
+			return false;
+		sum->node[n].nid = nid;
+		sum->node[n++].nr = nr;
+	}
+	return all_move;
+}
+
+/* After a full look: what light ones will go by. */
+static void note_places(struct ktierd_block *block,
+			const struct ktierd_round *round)
+{
+	unsigned int group;
+
+	for (group = 0; group < block_groups(block); group++)
+		block->group[group].top = pages_on_top(round, group);
+	block->stale = !sum_up(&block->sum, round);
+}
+
+/* Did a light look find what was there before? Its pages may have changed. */
+static bool same_pages(const struct ktierd_block *block)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < KTIERD_SUM_NODES; i++)
+		nr += block->sum.node[i].nr;
+	return nr == nr_present();
+}
+
+/*
+ * May the histories of a table go?  If there are no scores left, and all pages
+ * have been idle for about as long: what gets lost is at most a quarter of the
+ * cold age, of those that were idle for longer.
+ */
+static bool all_alike(const struct ktierd_block *block, unsigned int cold_ticks,
+		      unsigned int *idle)
+{
+	unsigned int least = KTIERD_IDLE_MAX, most = 0, lo, hi, group;
+
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		if (!ktierd_heat_scoreless(&block->group[group].heat))
+			return false;
+		if (!look.present[group])
+			continue;
+		ktierd_heat_idle_range(&block->group[group].heat,
+				       look.present[group], &lo, &hi);
+		least = min(least, lo);
+		most = max(most, hi);
+	}
+	*idle = least;
+	return most - least <= (cold_ticks ?: KTIERD_IDLE_MAX) / 4;
+}
+
+static void fall_asleep(struct ktierd_walk *walk, struct ktierd_block *block,
+			unsigned long addr, unsigned long end)
+{
+	struct ktierd_sum sum = block->sum;
+	unsigned int idle;
+
+	if (!block->quiet || !look.quiet || block->stale ||
+	    end - addr != PMD_SIZE ||
+	    !all_alike(block, walk->round->cold_ticks, &idle))
+		return;
+	block = walk_block(walk, addr, KTIERD_IDLE);
+	if (!block)
+		return;
+	block->idle = idle;
+	block->sum = sum;
+	block->stale = false;
+}
+
+static void count_side(struct ktierd_histogram *histogram, unsigned int nr,
+		       unsigned int level, enum ktierd_fail why, bool wrong)
+{
+	if (why == KTIERD_MOVABLE)
+		histogram->nr[level][0] += nr;
+	else if (wrong)
+		ktierd_count_fail(why, nr);
+}
+
+/* A block asleep: its sum stands for what is there. */
+static void count_sleeping(struct ktierd_walk *walk, struct ktierd_block *block)
+{
+	struct ktierd_census *census = &walk->slot->budget->census;
+	unsigned int level = ktierd_idle_level(block->idle,
+					       walk->round->cold_ticks);
+	const struct ktierd_sum *sum = &block->sum;
+	unsigned int i;
+
+	block->read = walk->round->nr;
+	block->levels_top = sum->top ? 1U << level : 0;
+	block->levels_low = sum->low ? 1U << level : 0;
+	count_side(&census->top, sum->top, level, why_not_down,
+		   level == KTIERD_LEVEL_COLD);
+	count_side(&census->low, sum->low, level, why_not_up, false);
+	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
+		counting[sum->node[i].nid].tracked += sum->node[i].nr;
+		if (level == KTIERD_LEVEL_COLD)
+			counting[sum->node[i].nid].cold += sum->node[i].nr;
+		walk->slot->present += sum->node[i].nr;
+	}
+}
+
+static bool sum_is_due(const struct ktierd_walk *walk,
+		       const struct ktierd_block *block, unsigned long addr)
+{
+	return block->stale || walk->slot->shrunk ||
+	       every(KTIERD_SUM_ROUNDS, addr, walk->round);
+}
+
+/* Pages may have gone, or moved, without being touched. */
+static void read_sleeping(struct ktierd_walk *walk, struct ktierd_block *block,
+			  struct vm_area_struct *vma, pmd_t *pmd,
+			  unsigned long addr, unsigned long end,
+			  enum page_walk_action *action)
+{
+	if (sum_is_due(walk, block, addr)) {
+		if (look_below(walk, vma, pmd, addr, end, false, false,
+			       action) != KTIERD_BLOCK_PAGES)
+			return;
+		block->stale = !sum_up(&block->sum, walk->round);
+	}
+	count_sleeping(walk, block);
+}
+
+/* Look lightly if that will do. */
+static unsigned int read_below(struct ktierd_walk *walk,
+			       struct ktierd_block *block,
+			       struct vm_area_struct *vma, pmd_t *pmd,
+			       unsigned long addr, unsigned long end,
+			       enum page_walk_action *action)
+{
+	unsigned int nr;
+
+	if (block->light && !block->stale) {
+		nr = look_below(walk, vma, pmd, addr, end, false, true, action);
+		if (!nr || (nr == KTIERD_BLOCK_PAGES && same_pages(block)))
+			return nr;
+	}
+	return look_below(walk, vma, pmd, addr, end, false, false, action);
+}
+
+/* What was not counted this time has about the levels that it had before. */
+static void read_begin(struct ktierd_block *block,
+		       const struct ktierd_round *round, bool count)
+{
+	if (block->read == round->nr)
+		return;
+	block->read = round->nr;
+	if (count) {
+		block->levels_top = 0;
+		block->levels_low = 0;
+	}
+	if (!round->late)
+		block->windows += block->windows < U8_MAX;
+}
+
+static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
+		       unsigned long addr)
+{
+	unsigned int nr_pages = block->shape == KTIERD_HUGE ?
+				KTIERD_BLOCK_PAGES : 1, group;
+	unsigned int weight = nr_pages == 1 ? walk->round->count : nr_pages;
+	bool count = nr_pages > 1 || block->stale ||
+		     every(weight, addr, walk->round);
+
+	bool watch;
+
+	read_begin(block, walk->round, count);
+	watch = watched(walk, block, addr);
+	memset(&on_top, 0, sizeof(on_top));
+	memset(&on_low, 0, sizeof(on_low));
+	for (group = 0; group < block_groups(block); group++) {
+		if (!look.present[group])
+			continue;
+		if (!walk->round->late)
+			update_group(walk, block, group, watch);
+		if (count)
+			count_group(walk, block, group, nr_pages);
+	}
+	if (block->shape == KTIERD_SMALL)
+		count_all(block, count);
+	if (count)
+		count_nodes(block, walk->round, weight);
+	count_tracked(block, nr_pages);
+	count_walked(walk, block, nr_pages);
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		     pmd_t *pmd, unsigned long addr, unsigned long end,
 		     enum page_walk_action *action)
 {
-	struct ktierd_block *block;
-	unsigned int nr, i, nr_pages, scanned, young;
+	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
+	unsigned int nr;
 
-	nr = look(vma, pmd, addr, end, false);
-	if (!nr) {
-		*action = ACTION_AGAIN;
+	/* Of what was not cleared, the bits tell nothing. */
+	if (!block || block->cleared != walk->round->nr)
+		return;
+	if (block->shape == KTIERD_IDLE) {
+		if (end - addr == PMD_SIZE)
+			read_sleeping(walk, block, vma, pmd, addr, end, action);
 		return;
 	}
-	if (bitmap_empty(found.present, nr))
+	nr = read_below(walk, block, vma, pmd, addr, end, action);
+	if (!nr || !anything_present())
 		return;
-	block = walk_block(walk, addr, nr);
+	block = walk_block(walk, addr, shape_of(nr));
 	if (!block)
 		return;
-	if (block->read != walk->round->nr) {
-		block->read = walk->round->nr;
-		block->coldest_top = KTIERD_LEVELS;
-		block->hottest_low = -1;
-	}
-	nr_pages = nr == 1 ? KTIERD_BLOCK_PAGES : 1;
-	for_each_set_bit(i, found.present, nr)
-		count_page(block, i, nr_pages, walk->round);
-	trace_block(vma->vm_mm, addr, end, nr);
-
-	scanned = bitmap_weight(found.present, nr) * nr_pages;
-	young = bitmap_weight(found.young, nr) * nr_pages;
-	touched += young;
-	atomic64_add(scanned, &pages_scanned);
-	atomic64_add(young, &pages_young);
-	count_vm_events(KTIERD_PAGES_SCANNED, scanned);
+	if (!look.light)
+		note_places(block, walk->round);
+	read_block(walk, block, addr);
+	trace_levels(walk, block, addr, end);
+	if (block->shape == KTIERD_SMALL)
+		fall_asleep(walk, block, addr, end);
 }
 
 /**
- * ktierd_sample_read() - end the sample window of a process
+ * ktierd_sample_read() - end the sample window of a slice
  * @slot: the process
  * @round: the round, the same that began the window
  *
@@ -559,11 +951,24 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 	struct ktierd_walk walk = {
 		.slot	= slot,
 		.round	= round,
+		.next	= slot->from,
+		.end	= slot->next,
 		.pmd	= read_pmd,
 		.enter	= read_enter,
 	};
+	u64 present = slot->present, young = slot->young;
+	u64 written = slot->written;
+	int ret;
 
-	return walk_charged(&walk);
+	trace_begin(slot, round, false);
+	ret = walk_charged(&walk);
+	trace_end(slot, round, false, ret);
+	slot->sliced = false;
+	atomic64_add(slot->present - present, &pages_scanned);
+	atomic64_add(slot->young - young, &pages_young);
+	atomic64_add(slot->written - written, &pages_dirty);
+	count_vm_events(KTIERD_PAGES_SCANNED, slot->present - present);
+	return ret;
 }
 
 /**
@@ -572,26 +977,31 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 void ktierd_sample_begin(void)
 {
 	memset(counting, 0, sizeof(*counting) * nr_node_ids);
-	memset(&movable, 0, sizeof(movable));
-	touched = 0;
+	memset(&some_top, 0, sizeof(some_top));
+	memset(&some_low, 0, sizeof(some_low));
+	nr_units = 0;
+}
+
+static void publish_nodes(void)
+{
+	int nid;
+
+	for_each_node_state(nid, N_POSSIBLE) {
+		WRITE_ONCE(counted[nid].tracked, counting[nid].tracked);
+		WRITE_ONCE(counted[nid].hot, counting[nid].hot);
+		WRITE_ONCE(counted[nid].cold, counting[nid].cold);
+	}
 }
 
 /**
- * ktierd_sample_end() - what the round has found
- * @census: set to the pages of each tier and level that can move
- *
- * Return: pages that were touched in the window.
+ * ktierd_sample_end() - what was counted is complete
+ * @census: what is known of tables that were counted for others goes here
  */
-u64 ktierd_sample_end(struct ktierd_census *census)
+void ktierd_sample_end(struct ktierd_census *census)
 {
-	unsigned int level;
-	int nid;
-
-	for_each_node_state(nid, N_POSSIBLE)
-		for (level = 0; level < KTIERD_LEVELS; level++)
-			WRITE_ONCE(counted[nid][level], counting[nid][level]);
-	*census = movable;
-	return touched;
+	add_some(&census->top, &some_top);
+	add_some(&census->low, &some_low);
+	publish_nodes();
 }
 
 /**
@@ -600,7 +1010,13 @@ u64 ktierd_sample_end(struct ktierd_census *census)
 void ktierd_sample_forget(void)
 {
 	ktierd_sample_begin();
-	ktierd_sample_end(&(struct ktierd_census){});
+	publish_nodes();
+}
+
+/* Pages, small and huge, that the last round has looked at. */
+u64 ktierd_nr_units(void)
+{
+	return nr_units;
 }
 
 u64 ktierd_pages_scanned(void)
@@ -613,21 +1029,25 @@ u64 ktierd_pages_young(void)
 	return atomic64_read(&pages_young);
 }
 
-/**
- * ktierd_node_pages() - marked pages of a node, as the last round left them
- * @nid: the node
- * @from: lowest level to count
- * @to: highest level to count
- *
- * Return: pages.
- */
-u64 ktierd_node_pages(int nid, unsigned int from, unsigned int to)
+u64 ktierd_pages_dirty(void)
 {
-	u64 pages = 0;
+	return atomic64_read(&pages_dirty);
+}
 
-	for (; from <= to; from++)
-		pages += READ_ONCE(counted[nid][from]);
-	return pages;
+/* Marked pages of a node, as the last round left them. */
+u64 ktierd_node_pages(int nid)
+{
+	return READ_ONCE(counted[nid].tracked);
+}
+
+u64 ktierd_node_hot(int nid)
+{
+	return READ_ONCE(counted[nid].hot);
+}
+
+u64 ktierd_node_cold(int nid)
+{
+	return READ_ONCE(counted[nid].cold);
 }
 
 /**
@@ -639,5 +1059,5 @@ int __init ktierd_sample_init(void)
 {
 	counting = kcalloc(nr_node_ids, sizeof(*counting), GFP_KERNEL);
 	counted = kcalloc(nr_node_ids, sizeof(*counted), GFP_KERNEL);
-	return counting && counted ? 0 : -ENOMEM;
+	return counting && counted ? ktierd_look_init(&look) : -ENOMEM;
 }

@@ -44,8 +44,11 @@ KTIERD_ATTR_RO(processes, ktierd_nr_processes());
 KTIERD_ATTR_RO(scans, ktierd_nr_rounds());
 KTIERD_ATTR_RO(pages_scanned, ktierd_pages_scanned());
 KTIERD_ATTR_RO(pages_young, ktierd_pages_young());
+KTIERD_ATTR_RO(pages_dirty, ktierd_pages_dirty());
 KTIERD_ATTR_RO(pages_promoted, ktierd_pages_promoted());
 KTIERD_ATTR_RO(pages_demoted, ktierd_pages_demoted());
+KTIERD_ATTR_RO(pages_returned, ktierd_pages_returned());
+KTIERD_ATTR_RO(scan_interval_effective_ms, ktierd_interval_ms());
 KTIERD_ATTR_RO(sample_window_us, ktierd_window_us());
 KTIERD_ATTR_RO(hot_threshold, ktierd_hot_level());
 KTIERD_ATTR_RO(scan_ms, ktierd_scan_ns() / NSEC_PER_MSEC);
@@ -57,8 +60,11 @@ static struct attribute *ktierd_attrs[] = {
 	&scans_attr.attr,
 	&pages_scanned_attr.attr,
 	&pages_young_attr.attr,
+	&pages_dirty_attr.attr,
 	&pages_promoted_attr.attr,
 	&pages_demoted_attr.attr,
+	&pages_returned_attr.attr,
+	&scan_interval_effective_ms_attr.attr,
 	&sample_window_us_attr.attr,
 	&hot_threshold_attr.attr,
 	&scan_ms_attr.attr,
@@ -111,19 +117,17 @@ static int kobj_nid(struct kobject *kobj)
 	return container_of(kobj, struct ktierd_node, kobj)->nid;
 }
 
-#define KTIERD_NODE_ATTR(_name, _from, _to)				\
+#define KTIERD_NODE_ATTR(_name, _pages)					\
 static ssize_t _name##_show(struct kobject *kobj,			\
 			    struct kobj_attribute *attr, char *buf)	\
 {									\
-	return sysfs_emit(buf, "%llu\n",				\
-			  KB(ktierd_node_pages(kobj_nid(kobj), _from,	\
-					       _to)));			\
+	return sysfs_emit(buf, "%llu\n", KB(_pages(kobj_nid(kobj))));	\
 }									\
 static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 
-KTIERD_NODE_ATTR(tracked_kb, 0, KTIERD_LEVELS - 1);
-KTIERD_NODE_ATTR(hot_kb, ktierd_hot_level(), KTIERD_LEVELS - 1);
-KTIERD_NODE_ATTR(cold_kb, KTIERD_LEVEL_COLD, KTIERD_LEVEL_COLD);
+KTIERD_NODE_ATTR(tracked_kb, ktierd_node_pages);
+KTIERD_NODE_ATTR(hot_kb, ktierd_node_hot);
+KTIERD_NODE_ATTR(cold_kb, ktierd_node_cold);
 
 static struct attribute *node_attrs[] = {
 	&tracked_kb_attr.attr,

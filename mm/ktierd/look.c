@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A look at one page table: which pages are there, and what their bits say.
+ *
+ * A clearing look reads accessed and dirty bits and clears them; a reading look
+ * only reads, and also tells on which node pages are and whether they can move.
+ * Both hold the page-table lock of this one table and only fill in words of a
+ * bit a page; histories are brought up to date with the lock dropped.
+ *
+ * This is where most of ktierd's time goes.  So the common page, small and
+ * anonymous and of one process, is dealt with in as few steps as can be, and
+ * all others are left to functions that ask more questions.  And most looks are
+ * light ones, which only take accessed bits.
+ *
+ * Reclaim reads the same accessed bits.  For each one that is cleared here
+ * PG_young is set, which it takes for the bit and which stays until it asks.  If
+ * nobody reclaims, a light look leaves that to the next full one: it then needs
+ * no struct page at all, and so half the cache lines.
+ *
+ * The dirty bit of a page is the only record of its being written since it was
+ * last clean, so it is only cleared where ktierd_dirty_known() says so; the
+ * folio is marked dirty first; and as a processor with a translation that says
+ * "dirty" already writes without setting the bit again, all this happens while
+ * mm_tlb_flush_pending() is true, which makes others flush before they rely on
+ * a clean entry.  The caller sees to that.
+ */
+
+#include <linux/mmu_notifier.h>
+#include <linux/page_idle.h>
+#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+#define PLAIN_MASK	(BIT(PG_locked) | BIT(PG_writeback) | BIT(PG_head) | \
+			 BIT(PG_swapcache) | BIT(PG_swapbacked))
+
+/*
+ * A small anonymous page that is mapped once, and nothing is going on with it:
+ * it can move, and its dirty bit can be cleared.  Whether it is a tail page is
+ * asked of the word itself: page_folio() would also look for fakes, which only
+ * hugetlb makes.
+ */
+static __always_inline bool page_plain(const struct page *page)
+{
+	return (READ_ONCE(page->flags) & PLAIN_MASK) == BIT(PG_swapbacked) &&
+	       !(READ_ONCE(page->compound_head) & 1) &&
+	       ((unsigned long)page->mapping & PAGE_MAPPING_FLAGS) ==
+	       PAGE_MAPPING_ANON && !atomic_read(&page->_mapcount) &&
+	       page_ref_count(page) < GUP_PIN_COUNTING_BIAS &&
+	       !is_zone_device_page(page);
+}
+
+/* The page behind a present entry, NULL if that is not to be had quickly. */
+static __always_inline struct page *quick_page(pte_t pte)
+{
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_PTE_SPECIAL) || pte_special(pte))
+		return NULL;
+	return pfn_to_page(pte_pfn(pte));
+}
+
+/* Somebody else may ask for the bit that was just cleared. */
+static void give_back_young(struct folio *folio)
+{
+	folio_clear_idle(folio);
+	folio_set_young(folio);
+}
+
+static bool clear_dirty(struct ktierd_look *look, struct folio *folio,
+			unsigned long addr, pte_t *pte)
+{
+	if (!page_plain(&folio->page) && !ktierd_dirty_known(look->vma, folio))
+		return false;
+	if (!folio_test_dirty(folio))
+		folio_mark_dirty(folio);
+	clear_young_dirty_ptes(look->vma, addr, pte, 1,
+			       CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY);
+	look->cleaned = true;
+	return true;
+}
+
+/* Was the page used?  If it was, or has been before (@owed), give that back. */
+static bool clear_pte(struct ktierd_look *look, unsigned long addr, pte_t *pte,
+		      pte_t ptent, bool owed)
+{
+	struct folio *folio = ktierd_pte_folio(look->vma, addr, ptent);
+	bool young = pte_young(ptent);
+
+	if (!folio)
+		return false;
+	if (look->light || !look->writes || !pte_dirty(ptent) ||
+	    !clear_dirty(look, folio, addr, pte))
+		young = ptep_clear_young_notify(look->vma, addr, pte);
+	if (young || owed)
+		give_back_young(folio);
+	return young;
+}
+
+/* Up to 64 entries from @pte on, the first of them for bit @first. */
+static pte_t *clear_group(struct ktierd_look *look, unsigned int group,
+			  pte_t *pte, unsigned int first, unsigned long addr,
+			  unsigned long end)
+{
+	u64 present = 0, young = 0, bit = 1ULL << first;
+	u64 owed = look->owed[group];
+	pte_t ptent;
+
+	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
+		ptent = ptep_get(pte);
+		if (!pte_present(ptent) || pte_special(ptent))
+			continue;
+		present |= bit;
+		if (clear_pte(look, addr, pte, ptent, owed & bit))
+			young |= bit;
+	}
+	look->present[group] = present;
+	look->young[group] = young;
+	return pte;
+}
+
+static pte_t *clear_group_light(struct ktierd_look *look, unsigned int group,
+				pte_t *pte, unsigned int first,
+				unsigned long addr, unsigned long end)
+{
+	u64 present = 0, young = 0, bit = 1ULL << first;
+	pte_t ptent;
+
+	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
+		ptent = ptep_get(pte);
+		if (!pte_present(ptent) || pte_special(ptent))
+			continue;
+		present |= bit;
+		if (pte_young(ptent) &&
+		    ptep_test_and_clear_young(look->vma, addr, pte))
+			young |= bit;
+	}
+	look->present[group] = present;
+	look->young[group] = young;
+	return pte;
+}
+
+static __always_inline void note_page(struct ktierd_look *look, int nid,
+				      unsigned int group, u64 bit)
+{
+	look->on[nid].word[group] |= bit;
+}
+
+static void note_folio(struct ktierd_look *look, struct folio *folio,
+		       unsigned int group, u64 bit)
+{
+	enum ktierd_fail why = ktierd_folio_movable(folio);
+
+	note_page(look, folio_nid(folio), group, bit);
+	if (why == KTIERD_MOVABLE)
+		look->movable[group] |= bit;
+	else
+		look->why[group * KTIERD_GROUP_PAGES + __ffs64(bit)] = why;
+}
+
+static __always_inline bool used(struct ktierd_look *look, unsigned long addr,
+				 pte_t ptent)
+{
+	return pte_young(ptent) ||
+	       (unlikely(look->notify) &&
+		mmu_notifier_test_young(look->vma->vm_mm, addr));
+}
+
+static pte_t *read_group(struct ktierd_look *look, unsigned int group,
+			 pte_t *pte, unsigned int first, unsigned long addr,
+			 unsigned long end)
+{
+	u64 present = 0, young = 0, dirty = 0, plain = 0, bit = 1ULL << first;
+	struct folio *folio;
+	struct page *page;
+	pte_t ptent;
+
+	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
+		ptent = ptep_get(pte);
+		if (!pte_present(ptent))
+			continue;
+		page = quick_page(ptent);
+		if (page && likely(page_plain(page))) {
+			note_page(look, page_to_nid(page), group, bit);
+			plain |= bit;
+			if (pte_dirty(ptent))
+				dirty |= bit;
+		} else {
+			folio = ktierd_pte_folio(look->vma, addr, ptent);
+			if (!folio)
+				continue;
+			note_folio(look, folio, group, bit);
+			if (pte_dirty(ptent) &&
+			    ktierd_dirty_known(look->vma, folio))
+				dirty |= bit;
+		}
+		present |= bit;
+		if (used(look, addr, ptent))
+			young |= bit;
+	}
+	look->present[group] = present;
+	look->young[group] = young;
+	look->written[group] = look->writes ? dirty : 0;
+	look->movable[group] |= plain;
+	return pte;
+}
+
+static pte_t *read_group_light(struct ktierd_look *look, unsigned int group,
+			       pte_t *pte, unsigned int first,
+			       unsigned long addr, unsigned long end)
+{
+	u64 present = 0, young = 0, bit = 1ULL << first;
+	pte_t *last = pte + ((end - addr) >> PAGE_SHIFT);
+	pte_t ptent;
+
+	for (; pte != last; pte++, bit <<= 1) {
+		ptent = ptep_get(pte);
+		if (!pte_present(ptent) || pte_special(ptent))
+			continue;
+		present |= bit;
+		if (pte_young(ptent))
+			young |= bit;
+	}
+	look->present[group] = present;
+	look->young[group] = young;
+	return pte;
+}
+
+static void look_at_table(struct ktierd_look *look, pte_t *pte)
+{
+	unsigned int first = pte_index(look->addr), group;
+	unsigned long addr = look->addr, end;
+
+	for (; addr != look->end; addr = end, first = 0) {
+		group = pte_index(addr) / KTIERD_GROUP_PAGES;
+		end = min(look->end, ALIGN(addr + 1, KTIERD_GROUP_PAGES *
+						     PAGE_SIZE));
+		first %= KTIERD_GROUP_PAGES;
+		if (look->clear && look->light && !look->reclaim)
+			pte = clear_group_light(look, group, pte, first, addr,
+						end);
+		else if (look->clear)
+			pte = clear_group(look, group, pte, first, addr, end);
+		else if (look->light)
+			pte = read_group_light(look, group, pte, first, addr,
+					       end);
+		else
+			pte = read_group(look, group, pte, first, addr, end);
+	}
+}
+
+/*
+ * A PMD that points to a table has an accessed bit of its own.  When it is
+ * clear, no translation was loaded through it since it was cleared.  It is
+ * cleared before the entries: a touch that comes in between is seen by both or
+ * by the next round.
+ */
+static void look_at_pmd(struct ktierd_look *look, pmd_t *pmd)
+{
+	spinlock_t *ptl;	/* of the PMD */
+
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_NONLEAF_PMD_YOUNG))
+		return;
+	look->quiet = look->nonleaf && !pmd_young(pmdp_get(pmd));
+	if (look->quiet || !look->nonleaf || !look->clear)
+		return;
+	ptl = pmd_lock(look->vma->vm_mm, pmd);
+	if (pmd_present(*pmd) && !pmd_leaf(*pmd))
+		pmdp_test_and_clear_young(look->vma, look->addr & PMD_MASK, pmd);
+	spin_unlock(ptl);
+}
+
+static void clear_huge_dirty(struct ktierd_look *look, struct folio *folio,
+			     unsigned long addr, pmd_t *pmd)
+{
+	struct vm_area_struct *vma = look->vma;
+	pmd_t old;
+
+	folio_mark_dirty(folio);
+	/* Never none, even for a moment, and the TLB flushed. */
+	old = pmdp_invalidate(vma, addr, pmd);
+	set_pmd_at(vma->vm_mm, addr, pmd, pmd_mkclean(pmd_mkold(old)));
+	update_mmu_cache_pmd(vma, addr, pmd);
+}
+
+static void clear_huge(struct ktierd_look *look, struct folio *folio,
+		       unsigned long addr, pmd_t *pmd)
+{
+	bool young = pmd_young(*pmd);
+
+	look->present[0] = 1;
+	if (look->writes && pmd_dirty(*pmd) &&
+	    ktierd_dirty_known(look->vma, folio))
+		clear_huge_dirty(look, folio, addr, pmd);
+	else
+		young = pmdp_clear_young_notify(look->vma, addr, pmd);
+	look->young[0] = young;
+	if (young)
+		give_back_young(folio);
+}
+
+static void read_huge(struct ktierd_look *look, struct folio *folio,
+		      unsigned long addr, pmd_t *pmd)
+{
+	look->present[0] = 1;
+	note_folio(look, folio, 0, 1);
+	/* Testing would ask about one address only, so clear. */
+	look->young[0] = mmu_notifier_clear_young(look->vma->vm_mm, addr,
+						  addr + PMD_SIZE) ||
+			 pmd_young(*pmd);
+	look->written[0] = look->writes && pmd_dirty(*pmd) &&
+			   ktierd_dirty_known(look->vma, folio);
+}
+
+static void look_at_huge(struct ktierd_look *look, pmd_t *pmd)
+{
+	unsigned long addr = look->addr & PMD_MASK;
+	struct folio *folio = ktierd_pmd_folio(look->vma, addr, *pmd);
+
+	if (!folio)
+		return;
+	if (look->clear)
+		clear_huge(look, folio, addr, pmd);
+	else
+		read_huge(look, folio, addr, pmd);
+}
+
+static void look_begin(struct ktierd_look *look)
+{
+	struct vm_area_struct *vma = look->vma;
+	int nid;
+
+	memset(look->present, 0, sizeof(look->present));
+	memset(look->young, 0, sizeof(look->young));
+	memset(look->written, 0, sizeof(look->written));
+	memset(look->movable, 0, sizeof(look->movable));
+	if (!look->clear && !look->light)
+		for_each_node_state(nid, N_MEMORY)
+			memset(&look->on[nid], 0, sizeof(look->on[nid]));
+	look->notify = mm_has_notifiers(vma->vm_mm);
+	look->nonleaf = ktierd_look_nonleaf(vma);
+	look->writes = look->weight && !look->notify &&
+		       !(vma->vm_flags & (VM_SHARED | VM_SHADOW_STACK)) &&
+	       !userfaultfd_armed(vma);	/* looks at entries without a lock */
+	look->quiet = false;
+	look->cleaned = false;
+}
+
+/**
+ * ktierd_look_nonleaf() - do accessed bits of PMDs that point to tables tell?
+ * @vma: where
+ *
+ * Secondary MMUs do not set them.
+ *
+ * Return: true if so.
+ */
+bool ktierd_look_nonleaf(struct vm_area_struct *vma)
+{
+	return IS_ENABLED(CONFIG_ARCH_HAS_NONLEAF_PMD_YOUNG) &&
+	       arch_has_hw_nonleaf_pmd_young() && !mm_has_notifiers(vma->vm_mm);
+}
+
+/**
+ * ktierd_look() - look at what is below a PMD
+ * @look: where, and how; the rest is the answer
+ * @pmd: the PMD; mmap_lock is held
+ *
+ * Return: pages of the block, 1 for a huge page; 0 if the table is gone.
+ */
+unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd)
+{
+	struct mm_struct *mm = look->vma->vm_mm;
+	spinlock_t *ptl;	/* of the table */
+	pte_t *pte;
+
+	look_begin(look);
+	ptl = pmd_trans_huge_lock(pmd, look->vma);
+	if (ptl) {
+		__acquire(ptl);	/* which sparse can't see */
+		look_at_huge(look, pmd);
+		spin_unlock(ptl);
+		return 1;
+	}
+
+	look_at_pmd(look, pmd);
+	pte = pte_offset_map_lock(mm, pmd, look->addr, &ptl);
+	if (!pte)
+		return 0;
+	__acquire(ptl);
+	look_at_table(look, pte);
+	pte_unmap_unlock(pte, ptl);
+	return KTIERD_BLOCK_PAGES;
+}
+
+/**
+ * ktierd_look_init() - get memory for what is noted by node
+ * @look: what it is for
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int __init ktierd_look_init(struct ktierd_look *look)
+{
+	look->on = kcalloc(nr_node_ids, sizeof(*look->on), GFP_KERNEL);
+	return look->on ? 0 : -ENOMEM;
+}
