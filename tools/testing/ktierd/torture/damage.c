@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Damage done to pages behind the back of dirtytorture: does it notice? */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+
+#include "torture.h"
+
+/* Steps between two damages: of a child, which does not take many, and of others. */
+#define CHILD_DAMAGE_STEPS	10
+#define DAMAGE_STEPS		200
+
+/* When a damage is done, by the thread of the first region or its child. */
+enum when {
+	NEVER,
+	DURING,
+	IN_CHILD,
+	AT_END,
+};
+
+struct damage {
+	const char *name;
+	enum when when;
+	void (*inflict)(struct worker *me, u64 *page, size_t i);
+};
+
+static const struct damage *damage;
+
+static void flip_bit(struct worker *me, u64 *page, size_t i)
+{
+	(void)i;
+	((char *)page)[below(me, PAGE_SIZE)] ^= 1 << below(me, 8);
+}
+
+static void lose_page(struct worker *me, u64 *page, size_t i)
+{
+	(void)me;
+	(void)i;
+	memset(page, 0, PAGE_SIZE);
+}
+
+/* What a dirty bit that was cleared wrongly leads to. */
+static void lose_write(struct worker *me, u64 *page, size_t i)
+{
+	u64 before[PAGE_WORDS];
+
+	memcpy(before, page, PAGE_SIZE);
+	bump(me, i);
+	memcpy(page, before, PAGE_SIZE);
+}
+
+static void lose_full_write(struct worker *me, u64 *page, size_t i)
+{
+	u64 before[PAGE_WORDS];
+
+	memcpy(before, page, PAGE_SIZE);
+	fill(me, i);
+	memcpy(page, before, PAGE_SIZE);
+}
+
+/* Also to one that is rewritten after MADV_FREE, and freed all the same. */
+static void free_too_late(struct worker *me, u64 *page, size_t i)
+{
+	fill(me, i);
+	madvise(page, PAGE_SIZE, MADV_DONTNEED);
+}
+
+static void mix_up(struct worker *me, u64 *page, size_t i)
+{
+	memcpy(page, page_at(&me->region, (i + 1) % me->region.pages), PAGE_SIZE);
+}
+
+static const struct damage damages[] = {
+	{ "nothing", NEVER, NULL },
+	{ "a bit", DURING, flip_bit },
+	{ "a page that is now zeros", DURING, lose_page },
+	{ "a write of some words, lost", DURING, lose_write },
+	{ "a write of a page, lost", DURING, lose_full_write },
+	{ "a page freed after it was rewritten", DURING, free_too_late },
+	{ "a page that is now another", DURING, mix_up },
+	{ "a bit, in a child", IN_CHILD, flip_bit },
+	{ "a bit, after the last operation", AT_END, flip_bit },
+};
+
+/*
+ * Whatever is damaged may be written or thrown away before somebody looks. So
+ * it is done again and again.
+ */
+static void inflict_damage(struct worker *me)
+{
+	size_t i = below(me, me->region.pages);
+
+	if (me->region.expected[i].kind != PAGE_FULL)
+		return;
+	damage->inflict(me, page_at(&me->region, i), i);
+	__atomic_fetch_add(&me->tally->damaged, 1, __ATOMIC_RELAXED);
+}
+
+const unsigned int nr_damages = ARRAY_SIZE(damages);
+
+void damage_choose(unsigned int kind)
+{
+	damage = &damages[kind];
+}
+
+const char *damage_name(unsigned int kind)
+{
+	return damages[kind].name;
+}
+
+bool damage_is_wanted(unsigned int kind)
+{
+	return damages[kind].when != NEVER;
+}
+
+void damage_during(struct worker *me)
+{
+	unsigned int steps = me->child ? CHILD_DAMAGE_STEPS : DAMAGE_STEPS;
+
+	if (damage && damage->when == (me->child ? IN_CHILD : DURING) &&
+	    me->index == 0 && me->steps % steps == 0)
+		inflict_damage(me);
+}
+
+void damage_at_end(struct worker *me)
+{
+	while (damage && damage->when == AT_END && !me->tally->damaged)
+		inflict_damage(me);
+}

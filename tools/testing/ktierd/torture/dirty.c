@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dirtytorture: is a byte ever lost of memory that ktierd looks after?
+ *
+ * Threads, each with a region of private anonymous memory marked with
+ * MADV_TIER, and now and then a child of each, do at random whatever writes
+ * memory, frees it, moves it or swaps it out. What every page has to hold is
+ * known at any time, and is kept in memory that is not marked and that is
+ * locked. Only the thread itself changes what its pages hold, but others, too,
+ * swap them out and move them meanwhile.
+ *
+ * It is to run in a control group that is smaller than its memory, on a machine
+ * with swap and two tiers: see the script beside.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/args.h"
+#include "torture.h"
+
+#ifndef MADV_TIER
+#define MADV_TIER		96
+#endif
+
+#define PROGRESS_S		10
+
+struct options option = {
+	.seconds = 1200,
+	.mib = 192,
+	.threads = 4,
+};
+
+struct worker workers[MAX_THREADS];
+u64 started_ns;
+int direct_fd = -1;
+static bool stop;
+
+static void *work(void *arg)
+{
+	struct worker *me = arg;
+	struct range all = { .first = 0, .pages = me->region.pages };
+
+	for (size_t i = 0; i < all.pages; i++)
+		fill(me, i);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		step(me);
+	damage_at_end(me);
+	verify_range(me, all);
+	return NULL;
+}
+
+/* Memory for what is known, which is to be neither swapped nor moved. */
+static void *locked_memory(size_t size, int flags)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags, -1, 0);
+
+	if (memory == MAP_FAILED || mlock(memory, size))
+		fail("cannot have %zu KiB of locked memory (%s).", size >> 10, strerror(errno));
+	return memory;
+}
+
+static void make_region(struct worker *me)
+{
+	static const int advice[] = {
+		[REGION_SMALL] = MADV_NOHUGEPAGE, [REGION_HUGE] = MADV_HUGEPAGE,
+	};
+	struct region *region = &me->region;
+	size_t size;
+
+	region->kind = me->index % REGION_KINDS;
+	region->pages = option.mib / option.threads * (1048576 / PAGE_SIZE) & ~(HUGE_PAGES - 1);
+	size = region->pages * PAGE_SIZE;
+	region->expected = locked_memory(region->pages * sizeof(*region->expected), MAP_PRIVATE);
+	region->history = locked_memory((region->pages + 1) * sizeof(*region->history),
+					MAP_PRIVATE);
+	region->base = mmap(place_in_lane(me, 0, 0), size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+			    -1, 0);
+	if (region->base == MAP_FAILED)
+		fail("no room for %zu MiB (%s).", size >> 20, strerror(errno));
+	if (madvise(region->base, size, MADV_TIER))
+		fail("madvise(MADV_TIER) failed (%s): is this a kernel with ktierd?",
+		     strerror(errno));
+	if (region->kind != REGION_COLLAPSED &&
+	    madvise(region->base, size, advice[region->kind]))
+		fail("the kernel has no huge pages (%s).", strerror(errno));
+}
+
+static void make_worker(unsigned int index)
+{
+	struct worker *me = &workers[index];
+
+	me->index = index;
+	me->random = ((u64)option.seed << 32) + index;
+	me->random = draw(me);
+	me->tally = locked_memory(sizeof(*me->tally) + nr_operations * sizeof(u64), MAP_SHARED);
+	me->tally->done = (u64 *)(me->tally + 1);
+	make_region(me);
+}
+
+/* What is printed */
+
+static u64 vm_counter(const char *name)
+{
+	char line[128], found[64];
+	u64 value;
+	FILE *file = fopen("/proc/vmstat", "re");
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %llu", found, &value) == 2 && !strcmp(found, name)) {
+			fclose(file);
+			return value;
+		}
+	fclose(file);
+	return 0;
+}
+
+static u64 sum_done(unsigned int operation)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < option.threads; i++)
+		sum += __atomic_load_n(&workers[i].tally->done[operation], __ATOMIC_RELAXED);
+	return sum;
+}
+
+static u64 all_done(void)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < nr_operations; i++)
+		sum += sum_done(i);
+	return sum;
+}
+
+static u64 all_verified(void)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < option.threads; i++)
+		sum += __atomic_load_n(&workers[i].tally->verified, __ATOMIC_RELAXED);
+	return sum;
+}
+
+static void print_progress(void)
+{
+	static const char * const counters[] = {
+		"pswpin", "pswpout", "ktierd_pages_promoted", "ktierd_pages_demoted",
+	};
+	static u64 first[ARRAY_SIZE(counters)];
+	static bool begun;
+
+	if (begun)
+		printf("%5.0f s: %llu operations, %llu verified;", (now_ns() - started_ns) / 1e9,
+		       all_done(), all_verified());
+	for (unsigned int i = 0; i < ARRAY_SIZE(counters); i++) {
+		if (!begun)
+			first[i] = vm_counter(counters[i]);
+		else
+			printf(" %s %llu", counters[i], vm_counter(counters[i]) - first[i]);
+	}
+	if (begun) {
+		printf(";");
+		for (unsigned int i = 0; i < nr_operations; i++)
+			printf(" %s %llu", operation_name(i), sum_done(i));
+		printf("\n");
+	}
+	begun = true;
+	fflush(stdout);
+}
+
+static void print_end(void)
+{
+	u64 in_children = 0;
+
+	for (unsigned int i = 0; i < option.threads; i++)
+		in_children += workers[i].tally->in_children;
+	printf("dirtytorture: %llu of the operations were in children\n", in_children);
+	printf("dirtytorture: %llu operations, %llu verified, 0 wrong\n", all_done(),
+	       all_verified());
+}
+
+/* All of it. It returns if nothing was wrong. */
+static void torture(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < option.threads; i++)
+		make_worker(i);
+	started_ns = now_ns();
+	print_progress();
+	for (i = 0; i < option.threads; i++)
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+			fail("cannot start a thread.");
+	for (i = 0; i < option.seconds; i++) {
+		if (i && i % PROGRESS_S == 0)
+			print_progress();
+		sleep(1);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < option.threads; i++)
+		pthread_join(workers[i].thread, NULL);
+	print_progress();
+	print_end();
+}
+
+/* The check of the checker */
+
+static void torture_silently(unsigned int kind)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	damage_choose(kind);
+	torture();
+	exit(EXIT_SUCCESS);
+}
+
+static const char *verdict(int status, int wanted)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILURE)
+		return "COULD NOT RUN";
+	if (wanted == EXIT_SUCCESS)
+		return WEXITSTATUS(status) ? "WRONG" : "nothing wrong";
+	return WEXITSTATUS(status) ? "noticed" : "NOT NOTICED";
+}
+
+/* Is a damage noticed, and nothing where there is none? */
+static bool notices(unsigned int kind)
+{
+	int status, wanted = damage_is_wanted(kind) ? EXIT_FAILURE : EXIT_SUCCESS;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		torture_silently(kind);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		fail("cannot start a process (%s).", strerror(errno));
+	printf("dirtytorture: damaged: %s: %s\n", damage_name(kind), verdict(status, wanted));
+	return WIFEXITED(status) && WEXITSTATUS(status) == wanted;
+}
+
+static int self_check(void)
+{
+	unsigned int good = 0;
+
+	for (unsigned int kind = 0; kind < nr_damages; kind++)
+		good += notices(kind);
+	printf("dirtytorture: self-check: %u of %u as they should be\n", good, nr_damages);
+	return good == nr_damages ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The command line */
+
+enum {
+	OPT_SECONDS = 256, OPT_MIB, OPT_SEED, OPT_THREADS, OPT_DIRECT, OPT_FREE_SHARED,
+	OPT_SELF_CHECK,
+};
+
+static const char doc[] =
+"Write, free, swap out and move memory that is marked for ktierd, at random and\n"
+"in several threads and processes, and see that no byte of it is ever lost.\n"
+"\vExit status: 0 nothing was wrong, 1 something was, 2 it could not run.";
+
+static const struct argp_option options[] = {
+	{ "seconds", OPT_SECONDS, "N", 0, "how long (1200)", 0 },
+	{ "mib", OPT_MIB, "N", 0, "memory, in MiB, of all threads together (192)", 0 },
+	{ "seed", OPT_SEED, "N", 0, "of all that is drawn (by chance)", 0 },
+	{ "threads", OPT_THREADS, "N", 0, "that work (4)", 0 },
+	{ "direct", OPT_DIRECT, "FILE", 0,
+	  "also do direct input and output with FILE, which is overwritten", 0 },
+	{ "free-shared", OPT_FREE_SHARED, NULL, 0,
+	  "children also free what they share; not with swap on zram itself", 0 },
+	{ "self-check", OPT_SELF_CHECK, NULL, 0,
+	  "damage pages, and see that it is noticed: --seconds for each kind", 0 },
+	{ }
+};
+
+static const struct args_option simple[] = {
+	{ OPT_SECONDS, ARGS_COUNT, &option.seconds, 1, 1e7 },
+	{ OPT_MIB, ARGS_COUNT, &option.mib, 2, 1e6 },
+	{ OPT_SEED, ARGS_COUNT, &option.seed, 1, UINT32_MAX },
+	{ OPT_THREADS, ARGS_COUNT, &option.threads, 1, MAX_THREADS },
+	{ OPT_DIRECT, ARGS_TEXT, &option.direct, 0, 0 },
+	{ OPT_FREE_SHARED, ARGS_NONE, &option.free_shared, 0, 0 },
+	{ OPT_SELF_CHECK, ARGS_NONE, &option.self_check, 0, 0 },
+	{ }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is one argument too many", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (option.mib / option.threads < 2)
+			argp_error(state, "a thread wants 2 MiB at least");
+		return 0;
+	default:
+		return args_set(simple, key, arg, state);
+	}
+}
+
+static void open_direct(void)
+{
+	if (!option.direct)
+		return;
+	direct_fd = open(option.direct, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (direct_fd < 0)
+		fail("cannot open %s (%s).", option.direct, strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, NULL, doc, NULL, NULL, NULL };
+
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	while (!option.seed)
+		if (getrandom(&option.seed, sizeof(option.seed), 0) < 0)
+			fail("there is no chance (%s).", strerror(errno));
+	printf("dirtytorture: seed %u, %u threads, %u MiB, %u s\n", option.seed,
+	       option.threads, option.mib, option.seconds);
+	fflush(stdout);
+	open_direct();
+	if (option.self_check)
+		return self_check();
+	torture();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KTIERD_TORTURE_TORTURE_H
+#define KTIERD_TORTURE_TORTURE_H
+/* What the parts of dirtytorture know of each other. */
+#include <pthread.h>
+
+#include "page.h"
+
+#define MAX_THREADS		64
+#define HUGE_PAGES		512UL		/* pages in a huge page */
+#define RECORDS			8		/* operations that a page remembers */
+
+/* What was done, in memory that children share. */
+struct tally {
+	u64 *done;		/* by operation */
+	u64 verified;		/* pages */
+	u64 in_children;	/* operations */
+	u64 damaged;		/* pages */
+};
+
+/* An operation on a page or a region, for the report. */
+struct record {
+	u32 ms;
+	u32 what;		/* an operation, plus 1 */
+};
+
+struct history {
+	u32 next;
+	struct record record[RECORDS];
+};
+
+/* How its memory comes in huge pages. */
+enum region_kind {
+	REGION_SMALL,		/* not at all */
+	REGION_HUGE,		/* from the start */
+	REGION_COLLAPSED,	/* only if collapsed */
+	REGION_KINDS,
+};
+
+/* Others read @base and @hammered. */
+struct region {
+	char *base;
+	size_t hammered;		/* the first page of some, plus 1, or 0 */
+	size_t pages;
+	enum region_kind kind;
+	struct expected *expected;	/* by page */
+	struct history *history;	/* by page, and at last of the whole region */
+};
+
+struct worker {
+	pthread_t thread;
+	unsigned int index;
+	struct region region;
+	struct tally *tally;
+	u64 random;
+	unsigned int operation;		/* being done */
+	size_t sweep;			/* the page that is next */
+	u64 steps;
+	bool child;
+};
+
+struct range {
+	size_t first, pages;
+};
+
+struct options {
+	unsigned int seconds, mib, seed, threads;
+	const char *direct;
+	bool free_shared, self_check;
+};
+
+/* dirty.c */
+extern struct options option;
+extern struct worker workers[MAX_THREADS];
+extern u64 started_ns;
+extern int direct_fd;		/* or -1 */
+
+/* operations.c */
+
+extern const unsigned int nr_operations;
+
+const char *operation_name(unsigned int operation);
+
+/* Do something. It ends the program if something is wrong. */
+void step(struct worker *me);
+
+u64 draw(struct worker *me);
+u64 below(struct worker *me, u64 limit);
+u64 *page_at(const struct region *region, size_t i);
+void fill(struct worker *me, size_t i);
+void bump(struct worker *me, size_t i);
+void verify_range(struct worker *me, struct range range);
+
+/*
+ * Where a region may be: at one of some places in a lane of its own, and there
+ * at some page.
+ */
+char *place_in_lane(const struct worker *me, u64 place, u64 page);
+
+/* damage.c */
+
+extern const unsigned int nr_damages;
+
+/* Have no damage, or this kind; the first one is none at all. */
+void damage_choose(unsigned int kind);
+const char *damage_name(unsigned int kind);
+bool damage_is_wanted(unsigned int kind);
+
+/* After a step, and after the last one. */
+void damage_during(struct worker *me);
+void damage_at_end(struct worker *me);
+
+#endif
