@@ -17,7 +17,7 @@ build/exit_status.so: $(ours)/vm/exit_status.c | packages
 	@mkdir -p build && $(CC) -shared -fPIC -O2 -Wall -o $@ $<
 endif
 
-.PHONY: help packages prepare kernel bin vm demo bench test check clean
+.PHONY: help packages prepare kernel bin vm demo bench sim test check clean
 
 help:
 	@cat $(ours)/help
@@ -42,6 +42,9 @@ demo: kernel bin
 
 bench: kernel bin
 	@$(ours)/bench/bench
+
+sim: packages
+	@$(ours)/sim/sim
 
 test: kernel bin
 	@$(ours)/test

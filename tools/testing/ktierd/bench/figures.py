@@ -138,11 +138,38 @@ def moved_mib(run):
     return moved
 
 
+def moved_a_minute(run, since_s):
+    """Part of its memory that the load saw move in a minute, from the first look on.
+
+    That is the first at or after since_s, or the one before if it is the last.
+    """
+    looks = [tick for tick in run["ticks"] if "returns" in tick]
+    if len(looks) < 2:
+        return None
+    last = looks[-1]
+    first = next((look for look in looks[:-1] if look["t"] >= since_s - 1e-6), looks[-2])
+    moves = sum(last[key] - first[key] for key in ("up", "down"))
+    return moves / (last["top_pages"] + last["low_pages"]) * 60 / (last["t"] - first["t"])
+
+
+def grown(run, name):
+    """By how much a counter of ktierd has grown, if the kernel has it."""
+    if name not in run.get("ktierd", {}):
+        return None
+    return run["ktierd"][name] - run["ktierd_before"][name]
+
+
+def returned_part(run):
+    """Part of ktierd's moves that took back an earlier one."""
+    moves = (grown(run, "pages_promoted") or 0) + (grown(run, "pages_demoted") or 0)
+    returned = grown(run, "pages_returned")
+    return returned / moves if moves and returned is not None else None
+
+
 def instructions_per_visit(run):
     """What sampling takes, of ktierd: a present page is visited twice a round."""
-    new, old = run["ktierd"], run["ktierd_before"]
-    visits = 2 * (new["pages_scanned"] - old["pages_scanned"])
-    ns = (new["scan_ms"] - old["scan_ms"]) * 1e6
+    visits = 2 * grown(run, "pages_scanned")
+    ns = grown(run, "scan_ms") * 1e6
     return ns / NS_AN_INSTRUCTION / visits if visits else None
 
 
@@ -167,6 +194,7 @@ def figures(run, nothing, seconds, changes):
         "oracle_end": at(oracle, seconds) if oracle else None,
         "converged_s": convergence(series, oracle, seconds, changes) if oracle else None,
         "moved_mib": moved_mib(run),
+        "moved_a_minute_end": moved_a_minute(run, since),
         "threads_percent": threads_percent(run),
         "slabs_kib": sum(run["slabs"].values()) / 1024,
     }

@@ -7,6 +7,12 @@ import struct
 import numpy
 
 PAGE = 4096
+BLOCK_PAGES = 512
+
+# Heat is a level below this; up to WARM it says how long ago a page was used.
+LEVELS = 32
+WARM = 7
+# The event's word for a page that is not there.
 ABSENT = 0xff
 HEAD = struct.Struct("=8sQQQ")
 
@@ -25,20 +31,31 @@ def snapshots(path):
 
 
 def rounds(trace, address, pages):
-    """(time, level of each page, arguments of the cut) of each round."""
-    levels = numpy.full(pages, ABSENT, dtype=numpy.uint8)
+    """(time, level of each page, arguments of the cut) of each round.
+
+    A page without an event is in a table that sleeps: nothing in it was used. It
+    has the level that it had last, as far as that is one of idleness.
+    """
+    last = numpy.full(pages, ABSENT, dtype=numpy.uint8)
+    levels, told = last.copy(), numpy.zeros(pages, dtype=bool)
     for event in trace:
+        if event["name"] not in ("block", "cut"):
+            continue
         args = dict(word.split("=") for word in event["args"].split())
         if event["name"] == "cut":
+            asleep = ~told & (last != ABSENT)
+            levels[asleep] = numpy.minimum(last[asleep], WARM)
             yield event["t"], levels, {key: int(value) for key, value in args.items()}
-            levels = numpy.full(pages, ABSENT, dtype=numpy.uint8)
-        elif event["name"] == "block":
-            first = (int(args["addr"], 16) - address) // PAGE
-            if 0 <= first < pages:
-                block = numpy.frombuffer(bytes.fromhex(args["levels"]), dtype=numpy.uint8)
-                block = numpy.resize(block, 512) if len(block) == 1 else block
-                here = levels[first:first + len(block)]
-                numpy.minimum(here, block[:len(here)], out=here)
+            last = levels
+            levels, told = numpy.full_like(last, ABSENT), numpy.zeros_like(told)
+            continue
+        first = (int(args["addr"], 16) - address) // PAGE
+        if 0 <= first < pages:
+            block = numpy.frombuffer(bytes.fromhex(args["levels"]), dtype=numpy.uint8)
+            block = numpy.resize(block, BLOCK_PAGES) if len(block) == 1 else block
+            here = levels[first:first + len(block)]
+            numpy.minimum(here, block[:len(here)], out=here)
+            told[first:first + len(block)] = True
 
 
 def compare(levels, counts, capacity, hot_level):
@@ -57,7 +74,7 @@ def compare(levels, counts, capacity, hot_level):
     both = numpy.count_nonzero(said & truly)
     best = int(counts[order].sum())
     served, room = 0.0, capacity
-    for level in range(15, -1, -1):
+    for level in range(LEVELS - 1, -1, -1):
         at_level = counts[there & (levels == level)]
         take = min(room, len(at_level))
         # Which of the pages of one level are taken is chance.

@@ -8,7 +8,8 @@ import textwrap
 
 import check
 import plots
-from figures import CONVERGED, HARDWARE, TAIL, figures, instructions_per_visit, mean
+from figures import (CONVERGED, TAIL, figures, grown, instructions_per_visit, mean,
+                     returned_part)
 
 NONE = "–"
 
@@ -161,6 +162,11 @@ def traffic_cell(values, _name, _way):
     return text
 
 
+def traffic_end_cell(values, _name, _way):
+    part = values["moved_a_minute_end"]
+    return None if part is None else f"{part * 100:.2f} %"
+
+
 def cpu_cell(values, _name, _way):
     threads = sorted(values["threads_percent"].items(), key=lambda item: -item[1])
     shown = [f"{name} {percent:.1f}" for name, percent in threads if percent >= 0.05]
@@ -273,8 +279,12 @@ def sections(results):
     yield ("Traffic", "MiB migrated, by the kernel's counter. In brackets what the load saw of its "
            "own pages every 5 seconds: up / down / moves against the one before of the page.",
            results.table(traffic_cell, skip=("nothing", "interleave")))
-    yield ("CPU of kernel threads", "Percent of one CPU, as the guest has it: while the other CPU runs as well, its "
-           "turns count too, and so up to twice of what the threads execute.",
+    yield ("Traffic after convergence",
+           "Percent of its memory that the load saw move in a minute, up and down together, in the "
+           f"last {TAIL * 100:.0f} % of the time after the last change. It looks every 5 seconds, "
+           "and does not see what comes back meanwhile.",
+           results.table(traffic_end_cell, skip=("nothing", "interleave")))
+    yield ("CPU of kernel threads", "Percent of the guest's only CPU.",
            results.table(cpu_cell, skip=("nothing", "interleave")))
     yield ("Memory of their data", "KiB in slabs of their own, at the end.",
            results.table(memory_cell, skip=("nothing", "interleave")))
@@ -283,6 +293,24 @@ def sections(results):
 def halves(results):
     return next((w["title"] for w in results.workloads.values() if w.get("share") == "writes"),
                 "Written half, read half")
+
+
+def sampled_table(results):
+    """Of the metered runs of ktierd."""
+    table = Table("workload", "rounds", "interval at the end, s", "window at the end, µs", "moves",
+                  "returned")
+    for name, workload in results.workloads.items():
+        run = results.run(name, "ktierd", "metered")
+        if not run:
+            continue
+        interval = run["ktierd"].get("scan_interval_effective_ms")
+        returned = returned_part(run)
+        table.add(workload["title"], grown(run, "scans"),
+                  None if interval is None else f"{interval / 1000:.1f}",
+                  run["ktierd"]["sample_window_us"],
+                  grown(run, "pages_promoted") + grown(run, "pages_demoted"),
+                  None if returned is None else f"{returned * 100:.1f} %")
+    return table if len(table.rows) > 1 else None
 
 
 def visits(results):
@@ -302,14 +330,18 @@ def perf_table(results):
     return table if len(table.rows) > 1 else None
 
 
+def cpus(number):
+    return f"{number} CPU{'s' if number != 1 else ''}"
+
+
 def head(results):
     machine = results.all["machine"]
     lines = [
         "# ktierd beside its peers\n",
         f"{machine['date']}, commit {machine['commit']}, {results.all['took_s'] / 60:.0f} minutes "
         f"on {machine['host']}. Guest: {machine['dram']} DRAM, {machine['pmem']} PMEM, "
-        f"{machine['cpus']} CPUs, {machine['qemu']}, `-icount shift=1` "
-        "(2 ns an instruction).\n",
+        f"{machine['qemu']}, {cpus(machine['cpus'])} and `-icount shift=1` (2 ns an instruction); "
+        f"for pauses {cpus(machine['pause_cpus'])} without it.\n",
         "The same kernel and guest for all. Pages start interleaved over both tiers, half and "
         "half (not for weighted interleave, which is a rule for where they start, and not where "
         "memory grows); then the way of tiering is switched on and the load begins.\n"]
@@ -349,15 +381,20 @@ def failed_section(results):
 def all_sections(results):
     """All with something to say."""
     yield from sections(results)
+    yield ("How ktierd sampled",
+           "Its rounds, the interval in effect and the length of its window at the end, the pages "
+           "that it moved, and which part of these went back soon after an earlier move.",
+           sampled_table(results))
     yield ("What sampling takes of ktierd",
-           "Instructions of its thread a present page and visit, of which a round makes two; in a "
-           "guest with one CPU, where what is counted is the thread's alone.",
+           "Instructions of its thread a present page and visit, of which a round makes two. Pages "
+           "of a table in which nothing was used are counted, too, though nobody looks at them.",
            visits(results))
     yield ("How well ktierd knows what is hot",
            "Beside the meter's counts of the same second, by page, in the last "
            f"{TAIL * 100:.0f} % of the run. Truly hot are pages accessed more often than the "
            "average one, as many as fit. Worth: what placing by ktierd's levels alone would "
-           "serve, of what placing by the counts would.", quality_table(results))
+           "serve, of what placing by the counts would. Pages in tables that sleep are taken to be "
+           "idle.", quality_table(results))
     yield from pauses_sections(results)
     yield ("Where ktierd's thread spends its time", "Percent of its samples.", perf_table(results))
     yield agreement_section(results)

@@ -33,9 +33,12 @@ class Run:
 
     kind is "metered" (-icount, with the memory meter), "plain" (-icount),
     "quality" (as metered, with the trace of what ktierd takes for hot), "perf"
-    (as plain, with a profile of ktierd's thread), "visits" (as plain, with one CPU,
-    as the guest takes the turns of others for CPU time) or "pauses" (no -icount,
-    counting slow operations). round numbers repetitions.
+    (as plain, with a profile of ktierd's thread), "visits" (as plain, to count what
+    sampling takes) or "pauses" (no -icount, counting slow operations). round
+    numbers repetitions.
+
+    Under -icount there is one CPU. Of several each would have its turn until the
+    next timer, and what a thread waits for it is taken for CPU time.
     """
 
     def __init__(self, name, workload, way, kind, seconds, round=1):
@@ -65,8 +68,7 @@ class Run:
             args += [] if any(a.startswith("--look") for a in args) else ["--look=5"]
         command = shlex.join([BENCH + "/guest", "run", self.way, kind,
                               self.workload["program"], *args])
-        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 ",
-                 "visits": "BENCH_AWAKE=1 "}
+        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 "}
         return extra.get(self.kind, "") + command
 
     def environment(self, directory, machine, patience_s):
@@ -76,7 +78,7 @@ class Run:
                      f"pages={directory}/pages,cache={machine['cache_kib']}")
         return dict(os.environ, CMD=self.command(), VM_DIR=f"{directory}/vm",
                     ICOUNT="0" if self.kind == "pauses" else "1",
-                    CPUS="1" if self.kind == "visits" else str(machine["cpus"]),
+                    CPUS=str(machine["pause_cpus" if self.kind == "pauses" else "cpus"]),
                     DRAM=machine["dram"], PMEM=machine["pmem"], PMEM_KIND="nvdimm",
                     TIMEOUT=str(patience_s), QEMU_EXTRA=extra, APPEND=APPEND)
 

@@ -95,26 +95,88 @@ class Quality(unittest.TestCase):
     counts = numpy.array([90, 80, 1, 1, 1, 1, 0, 0], dtype=numpy.uint32)
 
     def test_perfect(self):
-        levels = numpy.array([15, 14, 3, 3, 3, 3, 1, 1], dtype=numpy.uint8)
-        found = quality.compare(levels, self.counts, 2, 9)
+        levels = numpy.array([31, 30, 3, 3, 3, 3, 1, 1], dtype=numpy.uint8)
+        found = quality.compare(levels, self.counts, 2, 18)
         self.assertEqual(found, {"precision": 1, "recall": 1, "worth": 1})
 
     def test_half_right(self):
-        levels = numpy.array([15, 1, 14, 1, 1, 1, 1, 1], dtype=numpy.uint8)
-        found = quality.compare(levels, self.counts, 2, 9)
+        levels = numpy.array([31, 1, 30, 1, 1, 1, 1, 1], dtype=numpy.uint8)
+        found = quality.compare(levels, self.counts, 2, 18)
         self.assertEqual((found["precision"], found["recall"]), (0.5, 0.5))
         self.assertAlmostEqual(found["worth"], 91 / 170)
 
     def test_nothing_said(self):
         levels = numpy.full(8, quality.ABSENT, dtype=numpy.uint8)
-        self.assertEqual(quality.compare(levels, self.counts, 2, 9)["recall"], 0)
+        self.assertEqual(quality.compare(levels, self.counts, 2, 18)["recall"], 0)
+
+
+class Trace(unittest.TestCase):
+    """What events say of pages, of which there are four."""
+
+    address = 0x100000
+
+    def levels(self, *events):
+        """After each cut. An event is the text of a block's levels, or None for a cut."""
+        trace = [{"t": t, "name": "cut", "args": "round=1 hot=18"} if levels is None else
+                 {"t": t, "name": "block", "args": f"pid=1 addr={self.address:x} levels={levels}"}
+                 for t, levels in enumerate(events)]
+        return [list(found) for _, found, _ in quality.rounds(trace, self.address, 4)]
+
+    def test_each_page_has_its_level(self):
+        self.assertEqual(self.levels("1f1100ff", None), [[31, 17, 0, quality.ABSENT]])
+
+    def test_other_events_say_nothing(self):
+        trace = [{"t": 0, "name": "scan_begin", "args": "pid=1 round=1 walk=read"},
+                 {"t": 1, "name": "cell", "args": "round=1 level=5 class=0"}]
+        self.assertEqual(list(quality.rounds(trace, self.address, 4)), [])
+
+    def test_a_huge_page_has_one_level_for_all(self):
+        self.assertEqual(self.levels("12", None), [[18] * 4])
+
+    def test_without_an_event_it_is_not_known(self):
+        self.assertEqual(self.levels(None), [[quality.ABSENT] * 4])
+
+    def test_asleep_is_idle(self):
+        self.assertEqual(self.levels("110703ff", None, None, None)[1:],
+                         [[7, 7, 3, quality.ABSENT]] * 2)
+
+    def test_what_is_gone_is_not_asleep(self):
+        self.assertEqual(self.levels("11070300", None, "ff070300", None, None)[1:],
+                         [[quality.ABSENT, 7, 3, 0]] * 2)
+
+
+class Traffic(unittest.TestCase):
+    """Of a run of 20 s that looks at its pages every 5 s."""
+
+    def run_of(self, *moves):
+        looks = [{"t": 5.0 * i, "ops": i, "up": up, "down": up, "returns": 0,
+                  "top_pages": 60, "low_pages": 40} for i, up in enumerate(moves)]
+        return {"ticks": looks}
+
+    def test_part_of_the_memory_a_minute(self):
+        self.assertAlmostEqual(figures.moved_a_minute(self.run_of(0, 9, 9, 10, 11), 10), 0.24)
+
+    def test_of_the_last_looks_if_the_time_is_short(self):
+        self.assertAlmostEqual(figures.moved_a_minute(self.run_of(0, 9, 9, 9, 10), 19), 0.24)
+
+    def test_not_known_without_looks(self):
+        self.assertIsNone(figures.moved_a_minute({"ticks": ticks(1, 20)}, 10))
+
+    def test_returned_is_a_part_of_the_moves(self):
+        run = {"ktierd": {"pages_promoted": 30, "pages_demoted": 20, "pages_returned": 6},
+               "ktierd_before": {"pages_promoted": 10, "pages_demoted": 0, "pages_returned": 2}}
+        self.assertEqual(figures.returned_part(run), 0.1)
+
+    def test_nothing_returned_where_nothing_moved(self):
+        counters = {"pages_promoted": 1, "pages_demoted": 1, "pages_returned": 0}
+        self.assertIsNone(figures.returned_part({"ktierd": counters, "ktierd_before": counters}))
 
 
 class WellFormed(unittest.TestCase):
     results = {
         "format": 1,
         "machine": dict(dict.fromkeys(("dram", "pmem", "commit", "qemu", "host", "date"), "x"),
-                        cpus=2, cache_kib=1024),
+                        cpus=1, pause_cpus=2, cache_kib=1024),
         "workloads": {"w": {"title": "W", "what": "w", "program": "tierload", "args": "",
                             "seconds": 1}},
         "ways": ["nothing"],
