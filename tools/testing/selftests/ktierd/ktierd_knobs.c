@@ -50,6 +50,10 @@ FIXTURE_VARIANT_ADD(sysctl, migrate_mbps) {
 	.name = "migrate_mbps", .min = 0, .max = 1048576,
 };
 
+FIXTURE_VARIANT_ADD(sysctl, write_weight) {
+	.name = "write_weight", .min = 0, .max = 8,
+};
+
 FIXTURE_SETUP(sysctl)
 {
 	if (geteuid() != 0)
@@ -167,11 +171,12 @@ static bool is_read_only(const char *path)
 TEST_F(sysfs, every_file_is_one_number)
 {
 	static const char * const files[] = {
-		"processes", "scans", "pages_scanned", "pages_young", "pages_promoted",
-		"pages_demoted", "sample_window_us", "hot_threshold", "scan_ms", "migrate_ms",
-		"failed/busy", "failed/pinned", "failed/shared", "failed/locked", "failed/policy",
+		"processes", "scans", "pages_scanned", "pages_young", "pages_dirty",
+		"pages_promoted", "pages_demoted", "pages_returned", "scan_interval_effective_ms",
+		"sample_window_us", "hot_threshold", "scan_ms", "migrate_ms", "failed/busy",
+		"failed/pinned", "failed/shared", "failed/locked", "failed/policy",
 		"failed/cpuset", "failed/no_room", "failed/huge_no_room", "failed/rate",
-		"failed/lazyfree", "failed/dirty",
+		"failed/lazyfree", "failed/dirty", "failed/partial",
 	};
 	char path[128];
 	size_t i;
@@ -320,6 +325,61 @@ TEST_F_TIMEOUT(sysfs, idle_memory_is_not_young, KT_TIMEOUT)
 	young = kt_sysfs("pages_young");
 	ASSERT_TRUE(kt_wait_scans(10));
 	EXPECT_GT(young + (long)r.nr, kt_sysfs("pages_young"));
+}
+
+/*
+ * Fails if writes are not seen or not counted, if dirty bits are looked at although a write is
+ * worth nothing, or if the new weight takes no effect.
+ */
+TEST_F_TIMEOUT(sysfs, written_pages_are_counted_unless_a_write_is_worth_nothing, KT_TIMEOUT)
+{
+	int node = kt_read_long("/sys/devices/system/node/online");
+	struct kt_toucher toucher;
+	struct kt_region r;
+	long dirty;
+
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
+	ASSERT_EQ(0, kt_region_make(&r, REGION, node));
+	r.hot_step = 1;
+	dirty = kt_sysfs("pages_dirty");
+	ASSERT_EQ(0, mark_region(&r));
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	EXPECT_TRUE(KT_WAIT(kt_sysfs("pages_dirty") >= dirty + 2 * (long)r.nr, KT_PATIENCE));
+
+	ASSERT_EQ(0, kt_set_sysctl("write_weight", 0));
+	/* The round that is under way may end. */
+	ASSERT_TRUE(kt_wait_scans(2));
+	dirty = kt_sysfs("pages_dirty");
+	/* In as many each page has its turn. */
+	ASSERT_TRUE(kt_wait_scans(20));
+	EXPECT_EQ(dirty, kt_sysfs("pages_dirty"));
+
+	ASSERT_EQ(0, kt_set_sysctl("write_weight", 2));
+	EXPECT_TRUE(KT_WAIT(kt_sysfs("pages_dirty") >= dirty + (long)r.nr, KT_PATIENCE));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&r));
+}
+
+/* Fails if pages that are only read are taken for written ones, or dirty bits are not cleared. */
+TEST_F_TIMEOUT(sysfs, pages_that_are_only_read_are_not_dirty, KT_TIMEOUT)
+{
+	int node = kt_read_long("/sys/devices/system/node/online");
+	struct kt_toucher toucher;
+	struct kt_region r;
+	long dirty, young;
+
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
+	ASSERT_EQ(0, kt_region_make(&r, REGION, node));
+	r.hot_step = 1;
+	ASSERT_EQ(0, mark_region(&r));
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, false));
+	ASSERT_TRUE(kt_wait_scans(2));
+	dirty = kt_sysfs("pages_dirty");
+	young = kt_sysfs("pages_young");
+	ASSERT_TRUE(kt_wait_scans(20));
+	EXPECT_EQ(dirty, kt_sysfs("pages_dirty"));
+	EXPECT_LE(young + 5 * (long)r.nr, kt_sysfs("pages_young"));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
 }
 
 /* Fails if the node's numbers don't follow what is marked on it. */

@@ -24,6 +24,8 @@
 #define KT_MAX_NODES	1024
 #define TIERS_DIR	"/sys/devices/virtual/memory_tiering"
 #define NUMA_BALANCING	"/proc/sys/kernel/numa_balancing"
+#define TRACEFS		"/sys/kernel/tracing/"
+#define TRACING		TRACEFS "instances/ktierd_test/"
 
 /*
  * Time and files
@@ -123,10 +125,11 @@ const char * const kt_knob_names[KT_NR_KNOBS] = {
 	"cold_age_ms",
 	"headroom_percent",
 	"migrate_mbps",
+	"write_weight",
 };
 
 /* Values with which things happen soon, and nothing but the memory's use decides what. */
-static const long fast_values[KT_NR_KNOBS] = { 100, 0, 100, 1000, 3, 1048576 };
+static const long fast_values[KT_NR_KNOBS] = { 100, 0, 100, 1000, 3, 1048576, 2 };
 
 long kt_sysfs(const char *name)
 {
@@ -295,6 +298,80 @@ bool kt_wait_scans(long n)
 	long until = kt_sysfs("scans") + n;
 
 	return KT_WAIT(kt_sysfs("scans") >= until, KT_PATIENCE);
+}
+
+/*
+ * Trace events
+ */
+
+/* Returns NULL, or why there are none. */
+const char *kt_trace_make(void)
+{
+	if (geteuid() != 0)
+		return "needs root";
+	if (access(TRACEFS "events/ktierd", F_OK))
+		return "no trace events";
+	/* One may be left of a test that was killed. */
+	kt_trace_remove();
+	return mkdir(TRACING, 0700) ? "can't make a trace instance" : NULL;
+}
+
+void kt_trace_remove(void)
+{
+	kt_write(TRACING "events/ktierd/enable", "0");
+	rmdir(TRACING);
+}
+
+/* Forget what was traced so far. */
+void kt_trace_clear(void)
+{
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+int kt_trace(const char *event, bool on)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACING "events/ktierd/%s/enable", event);
+	return kt_write(path, on ? "1" : "0");
+}
+
+/* Have an event traced for some rounds. The first and the last may be traced in part. */
+bool kt_trace_rounds(const char *event, int rounds)
+{
+	bool done;
+
+	if (kt_trace(event, true))
+		return false;
+	done = kt_wait_scans(rounds);
+	return !kt_trace(event, false) && done;
+}
+
+FILE *kt_trace_open(void)
+{
+	return fopen(TRACING "trace", "r");
+}
+
+/* What the next event of this name says, NULL if there is no more. To be freed. */
+char *kt_trace_line(FILE *trace, const char *event)
+{
+	char *line = NULL, *at;
+	char name[64];
+	size_t size = 0;
+
+	snprintf(name, sizeof(name), ": %s: ", event);
+	while (trace && getline(&line, &size, trace) > 0) {
+		at = strstr(line, name);
+		if (at) {
+			memmove(line, at + strlen(name), strlen(at + strlen(name)) + 1);
+			return line;
+		}
+	}
+	free(line);
+	return NULL;
 }
 
 /*

@@ -70,7 +70,7 @@ long kt_sysctl(const char *name);
 int kt_set_sysctl(const char *name, long value);
 int kt_set_enabled(int value);
 
-#define KT_NR_KNOBS	6
+#define KT_NR_KNOBS	7
 extern const char * const kt_knob_names[KT_NR_KNOBS];
 
 struct kt_knobs {
@@ -91,6 +91,16 @@ const char *kt_find_tiers(int *top, int *low);
 
 /* Wait until ktierd has completed @n more scans. */
 bool kt_wait_scans(long n);
+
+/* Events ktierd:*, in a trace instance of our own: make it, have some traced, read them. */
+
+const char *kt_trace_make(void);
+void kt_trace_remove(void);
+void kt_trace_clear(void);
+int kt_trace(const char *event, bool on);
+bool kt_trace_rounds(const char *event, int rounds);
+FILE *kt_trace_open(void);
+char *kt_trace_line(FILE *trace, const char *event);
 
 /* VMAs */
 

@@ -3,18 +3,27 @@
  * The trace events ktierd:*, in a trace instance of our own. Above each test stands what change in
  * the kernel would make it fail.
  */
-#include <fcntl.h>
+#include <errno.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "../kselftest_harness.h"
 #include "ktierd_test.h"
 
-#define TRACEFS		"/sys/kernel/tracing/"
-#define TRACING		TRACEFS "instances/ktierd_trace/"
-
 #define REGION		(16 * MIB)
-#define HOT_LEVEL	9		/* touched in two of the last eight windows */
+#define HOT_LEVEL	17		/* the lowest level that goes by how often it is touched */
+#define PROMOTE_LEVEL	(HOT_LEVEL + 1)	/* the lowest that may go up */
+#define MAX_SHIFT	5
+#define LEVELS		32
+#define CLASSES		4
+#define MAX_ROUNDS	64
+
+/* What events say. */
+static const char cut_format[] =
+	"round=%u window_us=%u touched=%llu capacity=%llu hot=%u shift=%u promote=%llu demote=%llu";
+static const char end_format[] =
+	": scan_end: pid=%d round=%u walk=%7s ret=%d pages=%llu touched=%llu written=%llu";
+static const char cell_format[] =
+	"round=%u level=%u class=%u top=%llu low=%llu were=%llu touched=%llu written=%llu rank=%u";
 
 FIXTURE(trace) {
 	struct kt_knobs saved;
@@ -26,11 +35,10 @@ FIXTURE(trace) {
 /* Memory of which some pages are hot and the others idle, for long enough to be known. */
 FIXTURE_SETUP(trace)
 {
-	if (geteuid() != 0)
-		SKIP(return, "needs root");
-	if (access(TRACEFS "events/ktierd", F_OK))
-		SKIP(return, "no trace events");
-	ASSERT_TRUE(!mkdir(TRACING, 0700) || errno == EEXIST);
+	const char *why = kt_trace_make();
+
+	if (why)
+		SKIP(return, "%s", why);
 	kt_knobs_save(&self->saved);
 	ASSERT_EQ(0, kt_knobs_fast());
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
@@ -50,36 +58,20 @@ FIXTURE_TEARDOWN(trace)
 	EXPECT_EQ(0, kt_touch_stop(&self->toucher));
 	free(self->heat);
 	kt_knobs_restore(&self->saved);
-	EXPECT_EQ(0, rmdir(TRACING));
+	kt_trace_remove();
 }
 
-/* Have an event traced for some rounds, and nothing else before. */
-static bool trace_rounds(const char *event, int rounds)
-{
-	char path[256];
-	bool done;
-
-	snprintf(path, sizeof(path), TRACING "events/ktierd/%s/enable", event);
-	if (kt_write(path, "1"))
-		return false;
-	done = kt_wait_scans(rounds);
-	return !kt_write(path, "0") && done;
-}
-
-/* The heat of pages in this line, if it tells of this process's. Returns how many of ours. */
+/* The heat of pages in this event, if it tells of this process's. Returns how many of ours. */
 static size_t take_heat(const char *line, const struct kt_region *r, int *heat)
 {
 	unsigned long start = (unsigned long)r->addr, addr, page;
-	char wanted[64];
 	unsigned int level;
 	size_t found = 0;
-	int used;
+	int pid, used;
 
-	snprintf(wanted, sizeof(wanted), "ktierd_block: pid=%d addr=", getpid());
-	line = strstr(line, wanted);
-	if (!line || sscanf(line + strlen(wanted), "%lx levels=%n", &addr, &used) != 1)
+	if (sscanf(line, "pid=%d addr=%lx levels=%n", &pid, &addr, &used) != 2 || pid != getpid())
 		return 0;
-	for (line += strlen(wanted) + used; sscanf(line, "%2x", &level) == 1; line += 2) {
+	for (line += used; sscanf(line, "%2x", &level) == 1; line += 2) {
 		page = (addr - start) / kt_page();
 		if (addr >= start && page < r->nr) {
 			heat[page] = level == 0xff ? -1 : (int)level;
@@ -93,17 +85,18 @@ static size_t take_heat(const char *line, const struct kt_region *r, int *heat)
 /* What the last event of each page says: its heat, -1 if it is not there or has no event. */
 static size_t traced_heat(const struct kt_region *r, int *heat)
 {
-	FILE *trace = fopen(TRACING "trace", "r");
-	char *line = NULL;
-	size_t size = 0, found = 0, i;
+	FILE *trace = kt_trace_open();
+	size_t found = 0, i;
+	char *line;
 
 	for (i = 0; i < r->nr; i++)
 		heat[i] = -1;
-	while (trace && getline(&line, &size, trace) > 0)
+	while ((line = kt_trace_line(trace, "block"))) {
 		found += take_heat(line, r, heat);
+		free(line);
+	}
 	if (trace)
 		fclose(trace);
-	free(line);
 	return found;
 }
 
@@ -128,7 +121,7 @@ static size_t wrong_heat(const struct kt_region *r, const int *heat)
 /* Fails if an event is missing, or tells the heat of another page, or of none. */
 TEST_F_TIMEOUT(trace, heat_of_each_page, KT_TIMEOUT)
 {
-	ASSERT_TRUE(trace_rounds("ktierd_block", 3));
+	ASSERT_TRUE(kt_trace_rounds("block", 3));
 	EXPECT_LE(self->r.nr, traced_heat(&self->r, self->heat));
 	EXPECT_EQ(0, wrong_heat(&self->r, self->heat));
 }
@@ -141,7 +134,7 @@ TEST_F_TIMEOUT(trace, a_vma_has_events_of_its_own, KT_TIMEOUT)
 	ASSERT_EQ(0, madvise(self->r.addr + first * page, 5 * page, MADV_DONTDUMP));
 	ASSERT_TRUE(kt_wait_scans(3));
 	rounds = kt_sysfs("scans");
-	ASSERT_TRUE(trace_rounds("ktierd_block", 3));
+	ASSERT_TRUE(kt_trace_rounds("block", 3));
 	rounds = kt_sysfs("scans") - rounds;
 	/* The first and the last round may be traced in part. */
 	EXPECT_GE((rounds + 1) * self->r.nr, traced_heat(&self->r, self->heat));
@@ -151,30 +144,314 @@ TEST_F_TIMEOUT(trace, a_vma_has_events_of_its_own, KT_TIMEOUT)
 /* Fails if there is no event, or if it does not tell what is known of the round. */
 TEST_F_TIMEOUT(trace, what_a_round_found, KT_TIMEOUT)
 {
-	unsigned long long touched = 0, capacity = 0;
-	unsigned int window = 0, cut = 0, hot = 0;
-	char *line = NULL, *at;
-	size_t size = 0;
-	int found = 0;
+	unsigned long long touched, capacity, promote, demote;
+	unsigned int round, window, hot, shift, last = 0;
+	int found = 0, fields;
 	FILE *trace;
+	char *line;
 
-	ASSERT_TRUE(trace_rounds("ktierd_cut", 3));
-	trace = fopen(TRACING "trace", "r");
+	ASSERT_TRUE(kt_trace_rounds("cut", 3));
+	trace = kt_trace_open();
 	ASSERT_NE(NULL, trace);
-	while (getline(&line, &size, trace) > 0) {
-		at = strstr(line, "ktierd_cut: round=");
-		if (at && sscanf(strstr(at, "window_us="),
-				 "window_us=%u touched=%llu capacity=%llu cut=%u hot=%u",
-				 &window, &touched, &capacity, &cut, &hot) == 5)
-			found++;
+	while ((line = kt_trace_line(trace, "cut"))) {
+		fields = sscanf(line, cut_format, &round, &window, &touched, &capacity, &hot,
+				&shift, &promote, &demote);
+		free(line);
+		ASSERT_EQ(8, fields);
+		if (found++)
+			EXPECT_EQ(last + 1, round);
+		last = round;
+		EXPECT_LT(0, window);
+		/* The hot ones, and perhaps not all of them in each window. */
+		EXPECT_LT(0, touched);
+		EXPECT_GE(self->r.nr / 2, touched);
+		EXPECT_LT(self->r.nr / 4, capacity);
+		/* All that may go up fits. */
+		EXPECT_EQ(PROMOTE_LEVEL, hot);
+		EXPECT_GE(MAX_SHIFT, shift);
+		/* Nothing may move: the rate is 0. */
+		EXPECT_EQ(0, promote);
+		EXPECT_EQ(0, demote);
 	}
 	fclose(trace);
+	EXPECT_LE(2, found);
+}
+
+struct scan {
+	int pid;
+	unsigned int round;
+	char walk[8];
+	int ret;
+	unsigned long long pages;
+	unsigned long long touched;
+	unsigned long long written;
+};
+
+/* The walks of a process in a round, of both kinds. */
+struct walks {
+	unsigned int round;
+	int clear;
+	int read;
+	bool in_order;
+	struct scan last;	/* reading walk */
+};
+
+/* Which of both events it is: returns 1 for a begin, 0 for an end, -1 for none. */
+static int take_scan(const char *line, struct scan *scan)
+{
+	const char *at = strstr(line, ": scan_begin: ");
+
+	memset(scan, 0, sizeof(*scan));
+	if (at)
+		return sscanf(at, ": scan_begin: pid=%d round=%u walk=%7s", &scan->pid,
+			      &scan->round, scan->walk) == 3 ? 1 : -1;
+	at = strstr(line, ": scan_end: ");
+	if (!at)
+		return -1;
+	return sscanf(at, end_format, &scan->pid, &scan->round, scan->walk, &scan->ret,
+		      &scan->pages, &scan->touched, &scan->written) == 7 ? 0 : -1;
+}
+
+static void add_walk(struct walks *walks, const struct scan *scan)
+{
+	bool clear = !strcmp(scan->walk, "clear");
+
+	/* Slices take turns: clear and read, clear and read. */
+	if (walks->clear - walks->read != !clear)
+		walks->in_order = false;
+	walks->clear += clear;
+	walks->read += !clear;
+	if (!clear)
+		walks->last = *scan;
+}
+
+/* Our walks by round, as many as there is room for. Returns how many rounds; -1 for no pairs. */
+static int traced_walks(struct walks *walks, int max)
+{
+	FILE *trace = kt_trace_open();
+	struct scan begin = {}, scan;
+	char *line = NULL;
+	size_t size = 0;
+	int nr = 0, kind;
+
+	while (trace && getline(&line, &size, trace) > 0 && nr >= 0) {
+		kind = take_scan(line, &scan);
+		if (kind < 0 || scan.pid != getpid())
+			continue;
+		/* What was traced first may be an end. */
+		if (!kind && !begin.pid && !nr)
+			continue;
+		if (kind == !!begin.pid) {
+			nr = -1;
+			break;
+		}
+		if (kind) {
+			begin = scan;
+			continue;
+		}
+		if (strcmp(begin.walk, scan.walk) || begin.round != scan.round) {
+			nr = -1;
+			break;
+		}
+		begin.pid = 0;
+		if (!nr || walks[nr - 1].round != scan.round) {
+			if (nr == max)
+				break;
+			walks[nr++] = (struct walks){ .round = scan.round, .in_order = true };
+		}
+		add_walk(&walks[nr - 1], &scan);
+	}
 	free(line);
-	ASSERT_LE(2, found);
-	EXPECT_LT(0, window);
-	EXPECT_LT(0, touched);
-	EXPECT_LT(self->r.nr / 4, capacity);
-	EXPECT_GE(HOT_LEVEL, hot);
+	if (trace)
+		fclose(trace);
+	return nr;
+}
+
+/*
+ * Fails if a walk has no end, or another one's; if a slice is read that was not cleared or the
+ * other way round; or if the walks of a round miss a page, count one twice, or take a read for a
+ * write.
+ */
+TEST_F_TIMEOUT(trace, each_walk_of_a_round_begins_and_ends, KT_TIMEOUT)
+{
+	static struct walks walks[MAX_ROUNDS];
+	int nr, i;
+
+	ASSERT_EQ(0, kt_trace("scan_begin", true));
+	ASSERT_TRUE(kt_trace_rounds("scan_end", 5));
+	ASSERT_EQ(0, kt_trace("scan_begin", false));
+	nr = traced_walks(walks, MAX_ROUNDS);
+	ASSERT_LE(4, nr);
+	/* Of the first and the last round a part may be missing. */
+	for (i = 1; i < nr - 1; i++) {
+		EXPECT_EQ(walks[i - 1].round + 1, walks[i].round);
+		EXPECT_LE(1, walks[i].clear);
+		EXPECT_EQ(walks[i].clear, walks[i].read);
+		EXPECT_TRUE(walks[i].in_order);
+		EXPECT_EQ(0, walks[i].last.ret);
+		EXPECT_EQ(self->r.nr, walks[i].last.pages);
+		EXPECT_LT(0, walks[i].last.touched);
+		EXPECT_GE(self->r.nr / 2, walks[i].last.touched);
+		EXPECT_EQ(0, walks[i].last.written);
+	}
+}
+
+/* What the events of a round's cells say all together. */
+struct cells {
+	unsigned int round;
+	unsigned long long pages;
+	unsigned long long hot;
+	int bad;
+	bool met[LEVELS * CLASSES];
+	bool ranked[LEVELS * CLASSES];
+};
+
+static void add_cell(struct cells *cells, unsigned int level, unsigned int class,
+		     unsigned int rank)
+{
+	unsigned int cell = level * CLASSES + class;
+
+	if (level >= LEVELS || class >= CLASSES || rank >= LEVELS * CLASSES ||
+	    cells->met[cell] || cells->ranked[rank]) {
+		ksft_print_msg("round %u: level %u, class %u, rank %u\n", cells->round, level,
+			       class, rank);
+		cells->bad++;
+		return;
+	}
+	cells->met[cell] = true;
+	cells->ranked[rank] = true;
+}
+
+/* All cells by round, as many as there is room for. Returns how many rounds. */
+static int traced_cells(struct cells *cells, int max)
+{
+	unsigned long long top, low, were, touched, written;
+	unsigned int round, level, class, rank;
+	FILE *trace = kt_trace_open();
+	char *line;
+	int nr = 0;
+
+	while ((line = kt_trace_line(trace, "cell"))) {
+		if (sscanf(line, cell_format, &round, &level, &class, &top, &low, &were,
+			   &touched, &written, &rank) != 9)
+			round = -1;
+		free(line);
+		if (!nr || cells[nr - 1].round != round) {
+			if (nr == max)
+				break;
+			memset(&cells[nr], 0, sizeof(*cells));
+			cells[nr++].round = round;
+		}
+		add_cell(&cells[nr - 1], level, class, rank);
+		cells[nr - 1].pages += top + low;
+		if (level >= HOT_LEVEL)
+			cells[nr - 1].hot += top + low;
+		cells[nr - 1].bad += touched > were || written > touched;
+	}
+	if (trace)
+		fclose(trace);
+	return nr;
+}
+
+/* Marked memory in pages, of all nodes. */
+static unsigned long long tracked(void)
+{
+	long kb, sum = 0;
+	int node;
+
+	for (node = 0; (kb = kt_node_sysfs(node, "tracked_kb")) >= 0; node++)
+		sum += kb;
+	return sum * 1024 / kt_page();
+}
+
+/*
+ * Fails if a page is in no cell or in two, if more are said to be touched than there were, or if a
+ * cell has no rank of its own.
+ */
+TEST_F_TIMEOUT(trace, all_pages_are_in_one_cell, KT_TIMEOUT)
+{
+	static struct cells cells[MAX_ROUNDS];
+	int nr, i;
+
+	ASSERT_TRUE(kt_trace_rounds("cell", 5));
+	nr = traced_cells(cells, MAX_ROUNDS);
+	ASSERT_LE(4, nr);
+	EXPECT_LE(self->r.nr, tracked());
+	for (i = 1; i < nr - 1; i++) {
+		EXPECT_EQ(cells[i - 1].round + 1, cells[i].round);
+		EXPECT_EQ(0, cells[i].bad);
+		EXPECT_EQ(tracked(), cells[i].pages);
+		EXPECT_LE(self->r.nr / 4, cells[i].hot);
+		EXPECT_GT(self->r.nr / 2, cells[i].hot);
+	}
+}
+
+struct moves {
+	long moved;
+	long ours;
+	int wrong_nid;
+};
+
+static struct moves traced_moves(const char *direction, int nid)
+{
+	FILE *trace = kt_trace_open();
+	struct moves moves = {};
+	long moved, stayed;
+	char found[16];
+	int pid, to;
+	char *line;
+
+	while ((line = kt_trace_line(trace, "migrate"))) {
+		if (sscanf(line, "pid=%d nid=%d direction=%15s moved=%ld stayed=%ld", &pid, &to,
+			   found, &moved, &stayed) != 5)
+			moves.wrong_nid++;
+		else if (!strcmp(found, direction)) {
+			moves.moved += moved;
+			moves.ours += pid == getpid() ? moved : 0;
+			moves.wrong_nid += to != nid;
+		}
+		free(line);
+	}
+	if (trace)
+		fclose(trace);
+	return moves;
+}
+
+/* Fails if a batch has no event, or one that tells another process, direction, node or number. */
+TEST_F_TIMEOUT(trace, each_batch_that_is_moved, KT_TIMEOUT)
+{
+	long promoted = kt_sysfs("pages_promoted");
+	long demoted = kt_sysfs("pages_demoted");
+	struct moves up, down;
+	const char *why;
+	int top, low;
+
+	why = kt_find_tiers(&top, &low);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, kt_trace("migrate", true));
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1048576));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_IDLE, low) >= KT_NEARLY_ALL,
+			    KT_PATIENCE));
+	/* Others become hot, which are below. */
+	EXPECT_EQ(0, kt_touch_stop(&self->toucher));
+	self->r.phase = 1;
+	ASSERT_EQ(0, kt_touch_start(&self->toucher, &self->r, false));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_HOT, top) >= KT_NEARLY_ALL,
+			    KT_PATIENCE));
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
+	/* The round that is under way may end. */
+	ASSERT_TRUE(kt_wait_scans(2));
+	ASSERT_EQ(0, kt_trace("migrate", false));
+
+	up = traced_moves("promote", top);
+	down = traced_moves("demote", low);
+	EXPECT_EQ(kt_sysfs("pages_promoted") - promoted, up.moved);
+	EXPECT_EQ(kt_sysfs("pages_demoted") - demoted, down.moved);
+	EXPECT_LT(self->r.nr / 8, up.ours);
+	EXPECT_LT(self->r.nr / 2, down.ours);
+	EXPECT_EQ(0, up.wrong_nid);
+	EXPECT_EQ(0, down.wrong_nid);
 }
 
 int main(int argc, char **argv)
