@@ -148,6 +148,8 @@ struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
 	}
 	if (old)
 		block_free(old);
+	else
+		slot->nr_blocks++;
 	return block;
 }
 
@@ -161,10 +163,13 @@ void ktierd_history_sweep(struct ktierd_slot *slot, u32 round)
 	struct ktierd_block *block;
 	unsigned long index;
 
+	if (slot->nr_met == slot->nr_blocks)
+		return;
 	xa_for_each(&slot->blocks, index, block) {
 		if (block->cleared != round) {
 			xa_erase(&slot->blocks, index);
 			block_free(block);
+			slot->nr_blocks--;
 		}
 		cond_resched();
 	}

@@ -124,6 +124,8 @@ struct ktierd_pace {
  * @slot: link from mm to slot, and in the list; must be first
  * @budget: what it shares with other processes
  * @blocks: struct ktierd_block by address >> PMD_SHIFT; the thread's own
+ * @nr_blocks: how many they are
+ * @nr_met: how many of them the clearing walks of the round have met
  * @exiting: the mm is on its way out and the thread has to free the slot
  * @round: round of the last visit
  * @from: the slice that is being sampled begins here
@@ -148,6 +150,8 @@ struct ktierd_slot {
 	struct mm_slot slot;
 	struct ktierd_budget *budget;
 	struct xarray blocks;
+	unsigned long nr_blocks;
+	unsigned long nr_met;
 	bool exiting;
 	bool marked;
 	bool busy;

@@ -46,7 +46,7 @@
 #define KTIERD_CLOCK_TABLES	16
 
 /* The sum of a block that sleeps is made again after so many rounds. */
-#define KTIERD_SUM_ROUNDS	64
+#define KTIERD_SUM_ROUNDS	128
 
 /*
  * One look in so many is a full one; but all are, of a table that was seen in
@@ -134,7 +134,7 @@ static bool looks_light(const struct ktierd_block *block,
 }
 
 /* The clearing walk comes by; for the first time in this round, or again. */
-static void block_begin(struct ktierd_block *block,
+static void block_begin(struct ktierd_slot *slot, struct ktierd_block *block,
 			const struct ktierd_round *round, bool quiet)
 {
 	unsigned int group;
@@ -150,6 +150,7 @@ static void block_begin(struct ktierd_block *block,
 		       min(round->tick - block->tick, KTIERD_IDLE_MAX) : 0;
 	block->tick = round->tick;
 	block->cleared = round->nr;
+	slot->nr_met++;
 	block->quiet = quiet;
 	if (block->shape == KTIERD_IDLE)
 		block->idle = min(block->idle + block->ticks, KTIERD_IDLE_MAX);
@@ -255,7 +256,7 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	unsigned int nr;
 
 	if (block_sleeps(block, vma, pmd, addr, end)) {
-		block_begin(block, walk->round, true);
+		block_begin(walk->slot, block, walk->round, true);
 		if (every(KTIERD_CLOCK_TABLES, addr, walk->round))
 			look_at_clock(walk);
 		return;
@@ -276,7 +277,7 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		walk->stop = true;
 		return;
 	}
-	block_begin(block, walk->round, look.quiet);
+	block_begin(walk->slot, block, walk->round, look.quiet);
 	block->light = light;
 	age_pages(block, walk->round);
 }
@@ -294,7 +295,7 @@ static void feed_starved(struct ktierd_walk *walk)
 	block = ktierd_history_get(walk->slot, starved_addr, starved_shape,
 				   GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (block)
-		block_begin(block, walk->round, false);
+		block_begin(walk->slot, block, walk->round, false);
 	starved = false;
 }
 
@@ -352,6 +353,7 @@ static void begin_visit(struct ktierd_slot *slot,
 {
 	slot->round = round->nr;
 	slot->next = 0;
+	slot->nr_met = 0;
 	slot->marked = false;
 	slot->present = 0;
 	slot->young = 0;

@@ -12,9 +12,9 @@
  * "sim" counts them anew and puts them in the place of these.
  */
 struct costs costs = {
-	.pte_visit		= 36,
-	.idle_visit		= 150,
-	.sum_rounds		= 64,
+	.pte_visit		= 52,
+	.idle_visit		= 700,
+	.sum_rounds		= 128,
 	.huge_visit		= 900,
 	.table			= 2000,
 	.mm			= 3000,

@@ -45,8 +45,9 @@ MM_LIMIT = 1.1
 
 VARIANTS = {
     "Windows that are as long as a walk": {
-        "what": """All processes are cleared before the first is read, so a window is at least as
-long as a walk; one that is far too long tells nothing and is thrown away.""",
+        "what": """Why ktierd samples in slices: if all processes were cleared before the first is
+read, a window would be at least as long as a walk, and be thrown away where that
+is far too long.""",
         "options": {"long_window": 1},
         "memories": [4 * GIB, 16 * GIB, 64 * GIB, 256 * GIB, TIB],
     },
