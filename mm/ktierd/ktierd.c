@@ -826,13 +826,6 @@ static void set_priority(void)
 		pr_warn("can't set its time slice\n");
 }
 
-/* Nobody is left: what was learned says nothing of those who come. */
-static void forget_all(void)
-{
-	ktierd_sample_forget();
-	memset(&everyone.record, 0, sizeof(everyone.record));
-}
-
 static int ktierd(void *unused)
 {
 	set_freezable();
@@ -842,7 +835,7 @@ static int ktierd(void *unused)
 		u64 start_ns;
 
 		if (!ktierd_nr_processes())
-			forget_all();
+			ktierd_sample_forget();
 		wait_event_freezable(ktierd_wait, has_work() ||
 				     kthread_should_stop());
 		start_ns = ktime_get_ns();

