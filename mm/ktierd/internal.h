@@ -7,7 +7,8 @@
  *	ktierd.c	the thread, and who is registered
  *	walk.c		the walk over marked VMAs
  *	look.c		a look at one page table: accessed and dirty bits
- *	sample.c	histories brought up to date, pages counted
+ *	sample.c	the two walks: histories brought up to date
+ *	census.c	what the reading walk found, counted
  *	history.c	where the histories of pages are kept
  *	heat.c		what a history says; pure
  *	policy.c	who belongs in the top tier; pure
@@ -108,6 +109,12 @@ struct ktierd_block {
 	struct ktierd_sum sum;
 	struct ktierd_group group[];
 };
+
+static inline unsigned int ktierd_block_groups(const struct ktierd_block *block)
+{
+	return block->shape == KTIERD_SMALL ? KTIERD_GROUPS :
+	       block->shape == KTIERD_HUGE;
+}
 
 /**
  * struct ktierd_pace - how moving in one direction goes for a process
@@ -252,6 +259,16 @@ static inline struct folio *ktierd_pmd_folio(struct vm_area_struct *vma,
 	return vm_normal_folio_pmd(vma, addr, pmd);
 }
 
+/**
+ * struct ktierd_barred - what keeps all pages of a VMA from changing tiers
+ * @up: why they can't go up; KTIERD_MOVABLE if they can
+ * @down: the same for down
+ */
+struct ktierd_barred {
+	enum ktierd_fail up;
+	enum ktierd_fail down;
+};
+
 extern const char * const ktierd_fail_names[KTIERD_NR_FAILS];
 
 /**
@@ -349,6 +366,13 @@ struct ktierd_look {
 	struct ktierd_pages *on;
 };
 
+/* Both looks at a block took dirty bits, and these tell something. */
+static inline bool ktierd_writes_known(const struct ktierd_block *block,
+				       const struct ktierd_look *look)
+{
+	return !block->light && !look->light && look->writes;
+}
+
 /* ktierd.c */
 bool ktierd_slot_alive(struct ktierd_slot *slot);
 struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
@@ -372,17 +396,30 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 			const struct ktierd_round *round);
 int ktierd_sample_read(struct ktierd_slot *slot,
 		       const struct ktierd_round *round);
-void ktierd_sample_begin(void);
-void ktierd_sample_end(struct ktierd_census *census);
-void ktierd_sample_forget(void);
-u64 ktierd_nr_units(void);
 u64 ktierd_pages_scanned(void);
 u64 ktierd_pages_young(void);
 u64 ktierd_pages_dirty(void);
+int ktierd_sample_init(void);
+
+/* census.c */
+void ktierd_census_begin(void);
+void ktierd_census_watch(struct ktierd_walk *walk,
+			 const struct ktierd_block *block,
+			 const struct ktierd_look *look);
+void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
+			 const struct ktierd_look *look,
+			 const struct ktierd_barred *barred,
+			 unsigned int weight);
+void ktierd_census_sleeping(struct ktierd_walk *walk,
+			    struct ktierd_block *block,
+			    const struct ktierd_barred *barred);
+void ktierd_census_end(struct ktierd_census *census);
+void ktierd_census_forget(void);
+u64 ktierd_nr_units(void);
 u64 ktierd_node_pages(int nid);
 u64 ktierd_node_hot(int nid);
 u64 ktierd_node_cold(int nid);
-int ktierd_sample_init(void);
+int ktierd_census_init(void);
 
 /* look.c */
 bool ktierd_look_nonleaf(struct vm_area_struct *vma);

@@ -639,7 +639,7 @@ static void sample(void)
 	bool more;
 
 	ktierd_policy_begin(&everyone);
-	ktierd_sample_begin();
+	ktierd_census_begin();
 	memset(&windows, 0, sizeof(windows));
 	do {
 		more = clear_slice();
@@ -647,7 +647,7 @@ static void sample(void)
 		read_slice();
 	} while (more && ktierd_enabled());
 	everyone.census.window_us = div_u64(windows.total_us, windows.nr);
-	ktierd_sample_end(&everyone.census);
+	ktierd_census_end(&everyone.census);
 }
 
 static u64 may_move(void)
@@ -835,7 +835,7 @@ static int ktierd(void *unused)
 		u64 start_ns;
 
 		if (!ktierd_nr_processes())
-			ktierd_sample_forget();
+			ktierd_census_forget();
 		wait_event_freezable(ktierd_wait, has_work() ||
 				     kthread_should_stop());
 		start_ns = ktime_get_ns();
@@ -861,6 +861,8 @@ static int __init ktierd_init(void)
 		ret = ktierd_history_init();
 	if (!ret)
 		ret = ktierd_sample_init();
+	if (!ret)
+		ret = ktierd_census_init();
 	if (!ret)
 		ret = ktierd_migrate_init();
 	if (!ret)

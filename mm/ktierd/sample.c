@@ -17,24 +17,18 @@
  * accessed bit of the PMD stays clear nobody looks at its entries.  From time to
  * time the sum is made again, because pages may go without being touched.
  *
- * Of some tables, or all if they are few, it is noted what the pages of each
- * level did in the window: that is what policy learns from.
+ * What a reading walk finds is counted by census.c; whose turn it is, here.
  */
 
 #include <linux/hash.h>
-#include <linux/math64.h>
 #include <linux/memcontrol.h>
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 #include <asm/tlbflush.h>
 #include <trace/events/ktierd.h>
 
 #include "internal.h"
-
-/* Pages in a trace event, at most. Its text is twice as many digits, in 4 KiB. */
-#define KTIERD_TRACE_PAGES	512U
 
 /*
  * When dirty bits were cleared in so many tables, the TLB is flushed.  Until
@@ -61,19 +55,8 @@
 /* What a walk finds below one PMD. */
 static struct ktierd_look look;
 
-/* What keeps pages of the VMA that the walk is in from going up, and down. */
-static enum ktierd_fail why_not_up, why_not_down;
-
-/* Marked pages by node: being counted, and as the last round left them. */
-struct node_count {
-	u64 tracked;
-	u64 hot;
-	u64 cold;
-};
-
-static struct node_count *counting;
-static struct node_count *counted;
-static u64 nr_units;
+/* What the limits of the VMA that the walk is in say. */
+static struct ktierd_barred barred;
 
 static atomic64_t pages_scanned;
 static atomic64_t pages_young;
@@ -97,18 +80,12 @@ static struct ktierd_block *walk_block(struct ktierd_walk *walk,
 				  GFP_NOWAIT | __GFP_NOWARN);
 }
 
-static unsigned int block_groups(const struct ktierd_block *block)
-{
-	return block->shape == KTIERD_SMALL ? KTIERD_GROUPS :
-	       block->shape == KTIERD_HUGE;
-}
-
 static void block_rescale(struct ktierd_block *block, unsigned int tick_ms)
 {
 	unsigned int group;
 	u64 idle_ms;
 
-	for (group = 0; group < block_groups(block); group++)
+	for (group = 0; group < ktierd_block_groups(block); group++)
 		ktierd_heat_rescale(&block->group[group].heat, block->tick_ms,
 				    tick_ms);
 	idle_ms = (u64)block->idle * block->tick_ms;
@@ -155,7 +132,7 @@ static void block_begin(struct ktierd_slot *slot, struct ktierd_block *block,
 	if (block->shape == KTIERD_IDLE)
 		block->idle = min(block->idle + block->ticks, KTIERD_IDLE_MAX);
 	if (block->epoch != round->epoch)
-		for (group = 0; group < block_groups(block); group++)
+		for (group = 0; group < ktierd_block_groups(block); group++)
 			ktierd_heat_settled(&block->group[group].heat);
 	block->epoch = round->epoch;
 }
@@ -184,7 +161,7 @@ static void age_pages(struct ktierd_block *block,
 	unsigned int group;
 	u64 unused;
 
-	for (group = 0; group < block_groups(block); group++) {
+	for (group = 0; group < ktierd_block_groups(block); group++) {
 		if (!look.present[group])
 			continue;
 		unused = look.present[group] & ~look.young[group];
@@ -409,8 +386,8 @@ static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 	if (!ktierd_walk_limits(walk, vma))
 		return false;
 	nodes_andnot(down, node_states[N_MEMORY], up);
-	why_not_up = ktierd_allowed(&up, &walk->vma);
-	why_not_down = ktierd_allowed(&down, &walk->vma);
+	barred.up = ktierd_allowed(&up, &walk->vma);
+	barred.down = ktierd_allowed(&down, &walk->vma);
 	return true;
 }
 
@@ -425,79 +402,6 @@ static u64 pages_on_top(const struct ktierd_round *round, unsigned int group)
 	return top & look.present[group];
 }
 
-/*
- * Pages of each tier that a table has, and how many of those are hot and cold.
- * Which of them are on which node of a tier is not known page by page.
- */
-static struct tier_count {
-	unsigned int pages;
-	unsigned int hot;
-	unsigned int cold;
-} on_top, on_low;
-
-static void add_tier(struct tier_count *tier, u64 pages, u64 hot, u64 cold)
-{
-	tier->pages += hweight64(pages);
-	tier->hot += hweight64(pages & hot);
-	tier->cold += hweight64(pages & cold);
-}
-
-static void count_node(int nid, const struct tier_count *tier, unsigned int nr,
-		       unsigned int weight)
-{
-	if (!tier->pages)
-		return;
-	counting[nid].hot += tier->hot * nr / tier->pages * weight;
-	counting[nid].cold += tier->cold * nr / tier->pages * weight;
-}
-
-/* Of a table that stands for some others, too. */
-static void count_nodes(const struct ktierd_block *block,
-			const struct ktierd_round *round, unsigned int weight)
-{
-	unsigned int i;
-	int nid;
-
-	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++) {
-		nid = block->sum.node[i].nid;
-		count_node(nid, node_isset(nid, round->top) ? &on_top : &on_low,
-			   block->sum.node[i].nr, weight);
-	}
-}
-
-static void count_tracked(const struct ktierd_block *block,
-			  unsigned int nr_pages)
-{
-	unsigned int i;
-
-	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++)
-		counting[block->sum.node[i].nid].tracked +=
-			block->sum.node[i].nr * nr_pages;
-}
-
-/* After a light look all pages can move: else the table would not get one. */
-static u64 can_move(unsigned int group)
-{
-	return look.light ? look.present[group] : look.movable[group];
-}
-
-/* Pages that belong on the other side and can't go there. */
-static void count_stuck(unsigned int group, u64 stuck, u64 top,
-			unsigned int nr_pages)
-{
-	enum ktierd_fail why;
-	unsigned int i;
-
-	for (; stuck; stuck &= stuck - 1) {
-		i = __ffs64(stuck);
-		if (!(can_move(group) >> i & 1))
-			why = look.why[group * KTIERD_GROUP_PAGES + i];
-		else
-			why = top >> i & 1 ? why_not_down : why_not_up;
-		ktierd_count_fail(why, nr_pages);
-	}
-}
-
 static bool watched(const struct ktierd_walk *walk,
 		    const struct ktierd_block *block, unsigned long addr)
 {
@@ -505,59 +409,18 @@ static bool watched(const struct ktierd_walk *walk,
 	       every(walk->round->watch, addr, walk->round);
 }
 
-/* What pages that are this hot do in a window: policy learns from it. */
-static void watch_group(struct ktierd_census *census,
-			const struct ktierd_levels *before, unsigned int group,
-			bool writes)
+static void update_group(const struct ktierd_round *round,
+			 struct ktierd_block *block, unsigned int group)
 {
-	u64 young = look.young[group];
-
-	ktierd_levels_count(before, look.present[group], &census->were);
-	ktierd_levels_count(before, young, &census->touched);
-	if (!writes)
-		return;
-	ktierd_levels_count(before, young, &census->known);
-	ktierd_levels_count(before, young & look.written[group],
-			    &census->written);
-}
-
-static void update_group(struct ktierd_walk *walk, struct ktierd_block *block,
-			 unsigned int group, bool watch)
-{
-	const struct ktierd_round *round = walk->round;
 	struct ktierd_heat *heat = &block->group[group].heat;
-	bool writes = !block->light && !look.light && look.writes;
 	unsigned int shift = min(round->shift,
 				 ktierd_heat_shift(block->windows - 1));
-	struct ktierd_levels before;
 
-	if (watch) {
-		ktierd_levels_get(&before, heat, block->group[group].top,
-				  round->cold_ticks);
-		watch_group(&walk->slot->budget->census, &before, group,
-			    writes);
-	}
-	if (writes)
+	if (ktierd_writes_known(block, &look))
 		ktierd_heat_window(heat, look.young[group],
 				   look.written[group], shift);
 	else
 		ktierd_heat_touch(heat, look.young[group], shift);
-}
-
-/* A histogram counts pages, and a huge one is many. */
-static u32 count_levels(const struct ktierd_levels *levels, u64 pages,
-			struct ktierd_histogram *histogram,
-			unsigned int nr_pages)
-{
-	unsigned int level;
-
-	if (nr_pages == 1)
-		return ktierd_levels_count(levels, pages, histogram);
-	if (!pages)
-		return 0;
-	level = ktierd_levels_at(levels, 0);
-	histogram->nr[level][ktierd_levels_class(levels, 0)] += nr_pages;
-	return 1U << level;
 }
 
 static unsigned int nr_present(void)
@@ -567,132 +430,6 @@ static unsigned int nr_present(void)
 	for (group = 0; group < KTIERD_GROUPS; group++)
 		nr += hweight64(look.present[group]);
 	return nr;
-}
-
-/*
- * Of the tables that are counted, when not all are: what was found in them, and
- * how many pages of the tier all have.
- */
-static struct some_tables {
-	struct ktierd_histogram histogram;
-	u64 pages;
-	u64 all_pages;
-} some_top, some_low;
-
-static void add_some(struct ktierd_histogram *all,
-		     const struct some_tables *some)
-{
-	unsigned int level, class;
-
-	if (!some->pages)
-		return;
-	for (level = 0; level < KTIERD_LEVELS; level++)
-		for (class = 0; class < KTIERD_CLASSES; class++)
-			all->nr[level][class] +=
-				mul_u64_u64_div_u64(some->histogram.nr[level][class],
-						    some->all_pages,
-						    some->pages);
-}
-
-static void count_all(const struct ktierd_block *block, bool counted)
-{
-	unsigned int group, top = 0, all = nr_present();
-
-	for (group = 0; group < KTIERD_GROUPS; group++)
-		top += hweight64(block->group[group].top & look.present[group]);
-	some_top.all_pages += top;
-	some_low.all_pages += all - top;
-	if (counted) {
-		some_top.pages += top;
-		some_low.pages += all - top;
-	}
-}
-
-/*
- * A page that can't move has no part in the plan: it would stand for room that
- * nobody can have, or for a promotion that never comes. If it is one that
- * belongs on the other side, count why it stays.
- */
-static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
-			unsigned int group, unsigned int nr_pages)
-{
-	struct ktierd_census *census = &walk->slot->budget->census;
-	struct ktierd_histogram *all_top = &census->top, *all_low = &census->low;
-	u64 top = block->group[group].top & look.present[group];
-	u64 low = look.present[group] & ~top, hot, cold, down, up;
-	struct ktierd_levels levels;
-
-	if (block->shape == KTIERD_SMALL) {
-		all_top = &some_top.histogram;
-		all_low = &some_low.histogram;
-	}
-
-	ktierd_levels_get(&levels, &block->group[group].heat, top,
-			  walk->round->cold_ticks);
-	hot = ktierd_levels_from(&levels, ktierd_hot_level());
-	cold = ~ktierd_levels_from(&levels, KTIERD_LEVEL_COLD + 1);
-	add_tier(&on_top, top, hot, cold);
-	add_tier(&on_low, low, hot, cold);
-
-	down = why_not_down == KTIERD_MOVABLE ? top & can_move(group) : 0;
-	up = why_not_up == KTIERD_MOVABLE ? low & can_move(group) : 0;
-	count_stuck(group, (top & cold & ~down) | (low & hot & ~up), top,
-		    nr_pages);
-	if (block->windows < KTIERD_SIGHTINGS)
-		up = 0;
-	block->levels_top |= count_levels(&levels, down, all_top, nr_pages);
-	block->levels_low |= count_levels(&levels, up, all_low, nr_pages);
-}
-
-static void trace_levels(struct ktierd_walk *walk, struct ktierd_block *block,
-			 unsigned long addr, unsigned long end)
-{
-	static u8 level[KTIERD_BLOCK_PAGES];
-	bool huge = block->shape == KTIERD_HUGE;
-	unsigned int first = huge ? 0 : pte_index(addr), last, some, i;
-	struct ktierd_levels levels;
-
-	if (!trace_block_enabled())
-		return;
-	last = huge ? 1 : first + ((end - addr) >> PAGE_SHIFT);
-	for (i = first; i < last; i++) {
-		unsigned int group = i / KTIERD_GROUP_PAGES;
-
-		level[i] = KTIERD_TRACE_ABSENT;
-		ktierd_levels_get(&levels, &block->group[group].heat,
-				  block->group[group].top,
-				  walk->round->cold_ticks);
-		if (look.present[group] >> i % KTIERD_GROUP_PAGES & 1)
-			level[i] = ktierd_levels_at(&levels,
-						    i % KTIERD_GROUP_PAGES);
-	}
-	for (addr &= PMD_MASK; first < last; first += some) {
-		some = min(last - first, KTIERD_TRACE_PAGES);
-		trace_block(ktierd_slot_pid(walk->slot),
-			    addr + first * PAGE_SIZE, level + first, some);
-	}
-}
-
-static void count_walked(struct ktierd_walk *walk,
-			 const struct ktierd_block *block, unsigned int nr_pages)
-{
-	struct ktierd_census *census = &walk->slot->budget->census;
-	unsigned int present = 0, young = 0, written = 0, group;
-
-	for (group = 0; group < KTIERD_GROUPS; group++) {
-		present += hweight64(look.present[group]);
-		young += hweight64(look.young[group]);
-		if (!block->light && !look.light)
-			written += hweight64(look.written[group]);
-	}
-	walk->slot->present += present * nr_pages;
-	walk->slot->young += young * nr_pages;
-	walk->slot->written += written * nr_pages;
-	if (!walk->round->late)
-		census->nr_touched += young * nr_pages;
-	if (block->windows == 1)
-		census->nr_fresh += present * nr_pages;
-	nr_units += present;
 }
 
 static unsigned int pages_on_node(int nid)
@@ -737,7 +474,7 @@ static void note_places(struct ktierd_block *block,
 {
 	unsigned int group;
 
-	for (group = 0; group < block_groups(block); group++)
+	for (group = 0; group < ktierd_block_groups(block); group++)
 		block->group[group].top = pages_on_top(round, group);
 	block->stale = !sum_up(&block->sum, round);
 }
@@ -794,38 +531,6 @@ static void fall_asleep(struct ktierd_walk *walk, struct ktierd_block *block,
 	block->stale = false;
 }
 
-static void count_side(struct ktierd_histogram *histogram, unsigned int nr,
-		       unsigned int level, enum ktierd_fail why, bool wrong)
-{
-	if (why == KTIERD_MOVABLE)
-		histogram->nr[level][0] += nr;
-	else if (wrong)
-		ktierd_count_fail(why, nr);
-}
-
-/* A block asleep: its sum stands for what is there. */
-static void count_sleeping(struct ktierd_walk *walk, struct ktierd_block *block)
-{
-	struct ktierd_census *census = &walk->slot->budget->census;
-	unsigned int level = ktierd_idle_level(block->idle,
-					       walk->round->cold_ticks);
-	const struct ktierd_sum *sum = &block->sum;
-	unsigned int i;
-
-	block->read = walk->round->nr;
-	block->levels_top = sum->top ? 1U << level : 0;
-	block->levels_low = sum->low ? 1U << level : 0;
-	count_side(&census->top, sum->top, level, why_not_down,
-		   level == KTIERD_LEVEL_COLD);
-	count_side(&census->low, sum->low, level, why_not_up, false);
-	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
-		counting[sum->node[i].nid].tracked += sum->node[i].nr;
-		if (level == KTIERD_LEVEL_COLD)
-			counting[sum->node[i].nid].cold += sum->node[i].nr;
-		walk->slot->present += sum->node[i].nr;
-	}
-}
-
 static bool sum_is_due(const struct ktierd_walk *walk,
 		       const struct ktierd_block *block, unsigned long addr)
 {
@@ -845,7 +550,8 @@ static void read_sleeping(struct ktierd_walk *walk, struct ktierd_block *block,
 			return;
 		block->stale = !sum_up(&block->sum, walk->round);
 	}
-	count_sleeping(walk, block);
+	block->read = walk->round->nr;
+	ktierd_census_sleeping(walk, block, &barred);
 }
 
 /* Look lightly if that will do. */
@@ -883,32 +589,18 @@ static void read_begin(struct ktierd_block *block,
 static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 		       unsigned long addr)
 {
-	unsigned int nr_pages = block->shape == KTIERD_HUGE ?
-				KTIERD_BLOCK_PAGES : 1, group;
-	unsigned int weight = nr_pages == 1 ? walk->round->count : nr_pages;
-	bool count = nr_pages > 1 || block->stale ||
-		     every(weight, addr, walk->round);
+	const struct ktierd_round *round = walk->round;
+	bool huge = block->shape == KTIERD_HUGE;
+	unsigned int weight = huge ? KTIERD_BLOCK_PAGES : round->count, group;
+	bool count = huge || block->stale || every(weight, addr, round);
 
-	bool watch;
-
-	read_begin(block, walk->round, count);
-	watch = watched(walk, block, addr);
-	memset(&on_top, 0, sizeof(on_top));
-	memset(&on_low, 0, sizeof(on_low));
-	for (group = 0; group < block_groups(block); group++) {
-		if (!look.present[group])
-			continue;
-		if (!walk->round->late)
-			update_group(walk, block, group, watch);
-		if (count)
-			count_group(walk, block, group, nr_pages);
-	}
-	if (block->shape == KTIERD_SMALL)
-		count_all(block, count);
-	if (count)
-		count_nodes(block, walk->round, weight);
-	count_tracked(block, nr_pages);
-	count_walked(walk, block, nr_pages);
+	read_begin(block, round, count);
+	if (watched(walk, block, addr))
+		ktierd_census_watch(walk, block, &look);
+	for (group = 0; group < ktierd_block_groups(block); group++)
+		if (look.present[group] && !round->late)
+			update_group(round, block, group);
+	ktierd_census_count(walk, block, &look, &barred, count ? weight : 0);
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -935,7 +627,6 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	if (!look.light)
 		note_places(block, walk->round);
 	read_block(walk, block, addr);
-	trace_levels(walk, block, addr, end);
 	if (block->shape == KTIERD_SMALL)
 		fall_asleep(walk, block, addr, end);
 }
@@ -973,54 +664,6 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 	return ret;
 }
 
-/**
- * ktierd_sample_begin() - forget what the round before has counted
- */
-void ktierd_sample_begin(void)
-{
-	memset(counting, 0, sizeof(*counting) * nr_node_ids);
-	memset(&some_top, 0, sizeof(some_top));
-	memset(&some_low, 0, sizeof(some_low));
-	nr_units = 0;
-}
-
-static void publish_nodes(void)
-{
-	int nid;
-
-	for_each_node_state(nid, N_POSSIBLE) {
-		WRITE_ONCE(counted[nid].tracked, counting[nid].tracked);
-		WRITE_ONCE(counted[nid].hot, counting[nid].hot);
-		WRITE_ONCE(counted[nid].cold, counting[nid].cold);
-	}
-}
-
-/**
- * ktierd_sample_end() - what was counted is complete
- * @census: what is known of tables that were counted for others goes here
- */
-void ktierd_sample_end(struct ktierd_census *census)
-{
-	add_some(&census->top, &some_top);
-	add_some(&census->low, &some_low);
-	publish_nodes();
-}
-
-/**
- * ktierd_sample_forget() - nothing is marked any more
- */
-void ktierd_sample_forget(void)
-{
-	ktierd_sample_begin();
-	publish_nodes();
-}
-
-/* Pages, small and huge, that the last round has looked at. */
-u64 ktierd_nr_units(void)
-{
-	return nr_units;
-}
-
 u64 ktierd_pages_scanned(void)
 {
 	return atomic64_read(&pages_scanned);
@@ -1036,30 +679,12 @@ u64 ktierd_pages_dirty(void)
 	return atomic64_read(&pages_dirty);
 }
 
-/* Marked pages of a node, as the last round left them. */
-u64 ktierd_node_pages(int nid)
-{
-	return READ_ONCE(counted[nid].tracked);
-}
-
-u64 ktierd_node_hot(int nid)
-{
-	return READ_ONCE(counted[nid].hot);
-}
-
-u64 ktierd_node_cold(int nid)
-{
-	return READ_ONCE(counted[nid].cold);
-}
-
 /**
- * ktierd_sample_init() - get memory for what is counted by node
+ * ktierd_sample_init() - get memory for what a walk finds
  *
  * Return: 0, or -ENOMEM.
  */
 int __init ktierd_sample_init(void)
 {
-	counting = kcalloc(nr_node_ids, sizeof(*counting), GFP_KERNEL);
-	counted = kcalloc(nr_node_ids, sizeof(*counted), GFP_KERNEL);
-	return counting && counted ? ktierd_look_init(&look) : -ENOMEM;
+	return ktierd_look_init(&look);
 }

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The census: what the reading walks of a round have found, counted.
+ *
+ * One thing is counted for policy, in the struct ktierd_census of the budget:
+ * how many pages of each level either tier has, and what the pages of each level
+ * did in the window, which policy learns from.  Another is for people: how many
+ * marked pages each node has, and how many of those are hot and cold; and why
+ * pages that should move stay.
+ *
+ * Where there are many tables only some are counted, and stand for the others.
+ * sample.c says which, and comes here once for each table, or huge page, when
+ * its histories know of the window; and before, for those that are watched.
+ */
+
+#include <linux/math64.h>
+#include <linux/slab.h>
+#include <trace/events/ktierd.h>
+
+#include "internal.h"
+
+/* Pages in a trace event, at most. Its text is twice as many digits, in 4 KiB. */
+#define KTIERD_TRACE_PAGES	512U
+
+/* Marked pages by node: being counted, and as the last round left them. */
+struct node_count {
+	u64 tracked;
+	u64 hot;
+	u64 cold;
+};
+
+static struct node_count *counting;
+static struct node_count *counted;
+static u64 nr_units;
+
+/*
+ * Pages of each tier that a table has, and how many of those are hot and cold.
+ * Which of them are on which node of a tier is not known page by page.
+ */
+static struct tier_count {
+	unsigned int pages;
+	unsigned int hot;
+	unsigned int cold;
+} on_top, on_low;
+
+/*
+ * Of the tables that are counted, when not all are: what was found in them, and
+ * how many pages of the tier all have.
+ */
+static struct some_tables {
+	struct ktierd_histogram histogram;
+	u64 pages;
+	u64 all_pages;
+} some_top, some_low;
+
+/* A bit in the words of a look is for so many pages. */
+static unsigned int bit_pages(const struct ktierd_block *block)
+{
+	return block->shape == KTIERD_HUGE ? KTIERD_BLOCK_PAGES : 1;
+}
+
+/**
+ * ktierd_census_begin() - forget what the round before has counted
+ */
+void ktierd_census_begin(void)
+{
+	memset(counting, 0, sizeof(*counting) * nr_node_ids);
+	memset(&some_top, 0, sizeof(some_top));
+	memset(&some_low, 0, sizeof(some_low));
+	nr_units = 0;
+}
+
+/* What pages that are this hot do in a window. */
+static void watch_group(struct ktierd_census *census,
+			const struct ktierd_levels *before,
+			const struct ktierd_look *look, unsigned int group,
+			bool writes)
+{
+	u64 young = look->young[group];
+
+	ktierd_levels_count(before, look->present[group], &census->were);
+	ktierd_levels_count(before, young, &census->touched);
+	if (!writes)
+		return;
+	ktierd_levels_count(before, young, &census->known);
+	ktierd_levels_count(before, young & look->written[group],
+			    &census->written);
+}
+
+/**
+ * ktierd_census_watch() - count what pages did in the window, by their levels
+ * @walk: the walk that has found them
+ * @block: their histories, which do not know of the window yet
+ * @look: what was found
+ */
+void ktierd_census_watch(struct ktierd_walk *walk,
+			 const struct ktierd_block *block,
+			 const struct ktierd_look *look)
+{
+	bool writes = ktierd_writes_known(block, look);
+	struct ktierd_levels before;
+	unsigned int group;
+
+	for (group = 0; group < ktierd_block_groups(block); group++) {
+		if (!look->present[group])
+			continue;
+		ktierd_levels_get(&before, &block->group[group].heat,
+				  block->group[group].top,
+				  walk->round->cold_ticks);
+		watch_group(&walk->slot->budget->census, &before, look, group,
+			    writes);
+	}
+}
+
+static void add_tier(struct tier_count *tier, u64 pages, u64 hot, u64 cold)
+{
+	tier->pages += hweight64(pages);
+	tier->hot += hweight64(pages & hot);
+	tier->cold += hweight64(pages & cold);
+}
+
+/* After a light look all pages can move: else the table would not get one. */
+static u64 can_move(const struct ktierd_look *look, unsigned int group)
+{
+	return look->light ? look->present[group] : look->movable[group];
+}
+
+/* Pages that belong on the other side and can't go there. */
+static void count_stuck(const struct ktierd_look *look,
+			const struct ktierd_barred *barred, unsigned int group,
+			u64 stuck, u64 top, unsigned int nr_pages)
+{
+	enum ktierd_fail why;
+	unsigned int i;
+
+	for (; stuck; stuck &= stuck - 1) {
+		i = __ffs64(stuck);
+		if (!(can_move(look, group) >> i & 1))
+			why = look->why[group * KTIERD_GROUP_PAGES + i];
+		else
+			why = top >> i & 1 ? barred->down : barred->up;
+		ktierd_count_fail(why, nr_pages);
+	}
+}
+
+/* A histogram counts pages, and a huge one is many. */
+static u32 count_levels(const struct ktierd_levels *levels, u64 pages,
+			struct ktierd_histogram *histogram,
+			unsigned int nr_pages)
+{
+	unsigned int level;
+
+	if (nr_pages == 1)
+		return ktierd_levels_count(levels, pages, histogram);
+	if (!pages)
+		return 0;
+	level = ktierd_levels_at(levels, 0);
+	histogram->nr[level][ktierd_levels_class(levels, 0)] += nr_pages;
+	return 1U << level;
+}
+
+/*
+ * A page that can't move has no part in the plan: it would stand for room that
+ * nobody can have, or for a promotion that never comes. If it is one that
+ * belongs on the other side, count why it stays.
+ */
+static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
+			const struct ktierd_look *look,
+			const struct ktierd_barred *barred, unsigned int group)
+{
+	struct ktierd_census *census = &walk->slot->budget->census;
+	struct ktierd_histogram *all_top = &census->top, *all_low = &census->low;
+	u64 top = block->group[group].top & look->present[group];
+	u64 low = look->present[group] & ~top, hot, cold, down, up;
+	unsigned int nr_pages = bit_pages(block);
+	struct ktierd_levels levels;
+
+	if (block->shape == KTIERD_SMALL) {
+		all_top = &some_top.histogram;
+		all_low = &some_low.histogram;
+	}
+
+	ktierd_levels_get(&levels, &block->group[group].heat, top,
+			  walk->round->cold_ticks);
+	hot = ktierd_levels_from(&levels, ktierd_hot_level());
+	cold = ~ktierd_levels_from(&levels, KTIERD_LEVEL_COLD + 1);
+	add_tier(&on_top, top, hot, cold);
+	add_tier(&on_low, low, hot, cold);
+
+	down = barred->down == KTIERD_MOVABLE ? top & can_move(look, group) : 0;
+	up = barred->up == KTIERD_MOVABLE ? low & can_move(look, group) : 0;
+	count_stuck(look, barred, group, (top & cold & ~down) | (low & hot & ~up),
+		    top, nr_pages);
+	if (block->windows < KTIERD_SIGHTINGS)
+		up = 0;
+	block->levels_top |= count_levels(&levels, down, all_top, nr_pages);
+	block->levels_low |= count_levels(&levels, up, all_low, nr_pages);
+}
+
+static void count_node(int nid, const struct tier_count *tier, unsigned int nr,
+		       unsigned int weight)
+{
+	if (!tier->pages)
+		return;
+	counting[nid].hot += tier->hot * nr / tier->pages * weight;
+	counting[nid].cold += tier->cold * nr / tier->pages * weight;
+}
+
+/* Of a table that stands for some others, too. */
+static void count_nodes(const struct ktierd_block *block,
+			const struct ktierd_round *round, unsigned int weight)
+{
+	unsigned int i;
+	int nid;
+
+	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++) {
+		nid = block->sum.node[i].nid;
+		count_node(nid, node_isset(nid, round->top) ? &on_top : &on_low,
+			   block->sum.node[i].nr, weight);
+	}
+}
+
+/* What has its turn to be counted in full. */
+static void count_groups(struct ktierd_walk *walk, struct ktierd_block *block,
+			 const struct ktierd_look *look,
+			 const struct ktierd_barred *barred,
+			 unsigned int weight)
+{
+	unsigned int group;
+
+	memset(&on_top, 0, sizeof(on_top));
+	memset(&on_low, 0, sizeof(on_low));
+	for (group = 0; group < ktierd_block_groups(block); group++)
+		if (look->present[group])
+			count_group(walk, block, look, barred, group);
+	count_nodes(block, walk->round, weight);
+}
+
+/* What some tables stand for. */
+static void count_all(const struct ktierd_block *block,
+		      const struct ktierd_look *look, bool counted)
+{
+	unsigned int group, top = 0, all = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		all += hweight64(look->present[group]);
+		top += hweight64(block->group[group].top & look->present[group]);
+	}
+	some_top.all_pages += top;
+	some_low.all_pages += all - top;
+	if (counted) {
+		some_top.pages += top;
+		some_low.pages += all - top;
+	}
+}
+
+static void count_tracked(const struct ktierd_block *block)
+{
+	unsigned int i;
+
+	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++)
+		counting[block->sum.node[i].nid].tracked +=
+			block->sum.node[i].nr * bit_pages(block);
+}
+
+static void count_walked(struct ktierd_walk *walk,
+			 const struct ktierd_block *block,
+			 const struct ktierd_look *look)
+{
+	struct ktierd_census *census = &walk->slot->budget->census;
+	unsigned int present = 0, young = 0, written = 0, group;
+	unsigned int nr_pages = bit_pages(block);
+
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		present += hweight64(look->present[group]);
+		young += hweight64(look->young[group]);
+		if (ktierd_writes_known(block, look))
+			written += hweight64(look->written[group]);
+	}
+	walk->slot->present += present * nr_pages;
+	walk->slot->young += young * nr_pages;
+	walk->slot->written += written * nr_pages;
+	if (!walk->round->late)
+		census->nr_touched += young * nr_pages;
+	if (block->windows == 1)
+		census->nr_fresh += present * nr_pages;
+	nr_units += present;
+}
+
+static void trace_levels(struct ktierd_walk *walk,
+			 const struct ktierd_block *block,
+			 const struct ktierd_look *look)
+{
+	static u8 level[KTIERD_BLOCK_PAGES];
+	bool huge = block->shape == KTIERD_HUGE;
+	unsigned int first = huge ? 0 : pte_index(look->addr), last, some, i;
+	struct ktierd_levels levels;
+
+	if (!trace_block_enabled())
+		return;
+	last = huge ? 1 : first + ((look->end - look->addr) >> PAGE_SHIFT);
+	for (i = first; i < last; i++) {
+		unsigned int group = i / KTIERD_GROUP_PAGES;
+
+		level[i] = KTIERD_TRACE_ABSENT;
+		ktierd_levels_get(&levels, &block->group[group].heat,
+				  block->group[group].top,
+				  walk->round->cold_ticks);
+		if (look->present[group] >> i % KTIERD_GROUP_PAGES & 1)
+			level[i] = ktierd_levels_at(&levels,
+						    i % KTIERD_GROUP_PAGES);
+	}
+	for (; first < last; first += some) {
+		some = min(last - first, KTIERD_TRACE_PAGES);
+		trace_block(ktierd_slot_pid(walk->slot),
+			    (look->addr & PMD_MASK) + first * PAGE_SIZE,
+			    level + first, some);
+	}
+}
+
+/**
+ * ktierd_census_count() - count a table, or a huge page, that was read
+ * @walk: the walk that has read it
+ * @block: its histories, which know of the window; gets the levels it has
+ * @look: what was found
+ * @barred: what keeps pages of its VMA from moving
+ * @weight: how many pages each of its own, or of its bits, stands for when nodes
+ *	are counted; 0: others stand for it
+ */
+void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
+			 const struct ktierd_look *look,
+			 const struct ktierd_barred *barred,
+			 unsigned int weight)
+{
+	if (weight)
+		count_groups(walk, block, look, barred, weight);
+	if (block->shape == KTIERD_SMALL)
+		count_all(block, look, weight);
+	count_tracked(block);
+	count_walked(walk, block, look);
+	trace_levels(walk, block, look);
+}
+
+static void count_side(struct ktierd_histogram *histogram, unsigned int nr,
+		       unsigned int level, enum ktierd_fail why, bool wrong)
+{
+	if (why == KTIERD_MOVABLE)
+		histogram->nr[level][0] += nr;
+	else if (wrong)
+		ktierd_count_fail(why, nr);
+}
+
+/**
+ * ktierd_census_sleeping() - count a block asleep
+ * @walk: the walk that has come by
+ * @block: the block, whose sum stands for what is there; gets its level
+ * @barred: what keeps pages of its VMA from moving
+ */
+void ktierd_census_sleeping(struct ktierd_walk *walk,
+			    struct ktierd_block *block,
+			    const struct ktierd_barred *barred)
+{
+	struct ktierd_census *census = &walk->slot->budget->census;
+	unsigned int level = ktierd_idle_level(block->idle,
+					       walk->round->cold_ticks);
+	const struct ktierd_sum *sum = &block->sum;
+	unsigned int i;
+
+	block->levels_top = sum->top ? 1U << level : 0;
+	block->levels_low = sum->low ? 1U << level : 0;
+	count_side(&census->top, sum->top, level, barred->down,
+		   level == KTIERD_LEVEL_COLD);
+	count_side(&census->low, sum->low, level, barred->up, false);
+	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
+		counting[sum->node[i].nid].tracked += sum->node[i].nr;
+		if (level == KTIERD_LEVEL_COLD)
+			counting[sum->node[i].nid].cold += sum->node[i].nr;
+		walk->slot->present += sum->node[i].nr;
+	}
+}
+
+static void add_some(struct ktierd_histogram *all,
+		     const struct some_tables *some)
+{
+	unsigned int level, class;
+
+	if (!some->pages)
+		return;
+	for (level = 0; level < KTIERD_LEVELS; level++)
+		for (class = 0; class < KTIERD_CLASSES; class++)
+			all->nr[level][class] +=
+				mul_u64_u64_div_u64(some->histogram.nr[level][class],
+						    some->all_pages,
+						    some->pages);
+}
+
+static void publish_nodes(void)
+{
+	int nid;
+
+	for_each_node_state(nid, N_POSSIBLE) {
+		WRITE_ONCE(counted[nid].tracked, counting[nid].tracked);
+		WRITE_ONCE(counted[nid].hot, counting[nid].hot);
+		WRITE_ONCE(counted[nid].cold, counting[nid].cold);
+	}
+}
+
+/**
+ * ktierd_census_end() - what was counted is complete
+ * @census: what is known of tables that were counted for others goes here
+ */
+void ktierd_census_end(struct ktierd_census *census)
+{
+	add_some(&census->top, &some_top);
+	add_some(&census->low, &some_low);
+	publish_nodes();
+}
+
+/**
+ * ktierd_census_forget() - nothing is marked any more
+ */
+void ktierd_census_forget(void)
+{
+	ktierd_census_begin();
+	publish_nodes();
+}
+
+/* Pages, small and huge, that the last round has looked at. */
+u64 ktierd_nr_units(void)
+{
+	return nr_units;
+}
+
+/* Marked pages of a node, as the last round left them. */
+u64 ktierd_node_pages(int nid)
+{
+	return READ_ONCE(counted[nid].tracked);
+}
+
+u64 ktierd_node_hot(int nid)
+{
+	return READ_ONCE(counted[nid].hot);
+}
+
+u64 ktierd_node_cold(int nid)
+{
+	return READ_ONCE(counted[nid].cold);
+}
+
+/**
+ * ktierd_census_init() - get memory for what is counted by node
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int __init ktierd_census_init(void)
+{
+	counting = kcalloc(nr_node_ids, sizeof(*counting), GFP_KERNEL);
+	counted = kcalloc(nr_node_ids, sizeof(*counted), GFP_KERNEL);
+	return counting && counted ? 0 : -ENOMEM;
+}
