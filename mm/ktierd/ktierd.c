@@ -596,13 +596,14 @@ static void begin_round(void)
 
 /*
  * Clear bits until the slice is full: of one process at least, however long it
- * took to come to it. Is there more for another slice?
+ * took to come to it.  Was there any?  And is there @more for another slice?
  */
-static bool clear_slice(void)
+static bool clear_slice(bool *more)
 {
 	struct ktierd_slot *slot = NULL;
-	bool began = false, more = false;
+	bool began = false;
 
+	*more = false;
 	while ((slot = ktierd_next_slot(slot))) {
 		cond_resched();
 		slot->sliced = false;
@@ -611,12 +612,12 @@ static bool clear_slice(void)
 		if (!began)
 			begin_slice();
 		else if (ktime_get_ns() >= round.slice_end_ns)
-			more = true;
-		if (!more)
-			more = ktierd_sample_clear(slot, &round) > 0;
+			*more = true;
+		if (!*more)
+			*more = ktierd_sample_clear(slot, &round) > 0;
 		began = true;
 	}
-	return more;
+	return began;
 }
 
 static void read_slice(void)
@@ -641,12 +642,15 @@ static void sample(void)
 	ktierd_policy_begin(&everyone);
 	ktierd_census_begin();
 	memset(&windows, 0, sizeof(windows));
-	do {
-		more = clear_slice();
+	while (clear_slice(&more)) {
 		wait_window();
 		read_slice();
-	} while (more && ktierd_enabled());
-	everyone.census.window_us = div_u64(windows.total_us, windows.nr);
+		if (!more || !ktierd_enabled())
+			break;
+	}
+	everyone.census.window_us = windows.nr ?
+				    div_u64(windows.total_us, windows.nr) :
+				    round.window_us;
 	ktierd_census_end(&everyone.census);
 }
 
@@ -665,10 +669,9 @@ static void tune_window(const struct ktierd_census *census)
 {
 	unsigned int max_us = READ_ONCE(ktierd_tunables.scan_interval_ms) *
 			      USEC_PER_MSEC;
-
 	u64 us = round.window_us;
 
-	if (READ_ONCE(ktierd_tunables.sample_window_ms))
+	if (READ_ONCE(ktierd_tunables.sample_window_ms) || !windows.nr)
 		return;
 	/* What can't be had is not worth a try. */
 	if (windows.late * 2 > windows.nr)
