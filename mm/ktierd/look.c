@@ -97,42 +97,31 @@ static bool clear_pte(struct ktierd_look *look, unsigned long addr, pte_t *pte,
 	return young;
 }
 
-/* Up to 64 entries from @pte on, the first of them for bit @first. */
-static pte_t *clear_group(struct ktierd_look *look, unsigned int group,
-			  pte_t *pte, unsigned int first, unsigned long addr,
-			  unsigned long end)
+/*
+ * Up to 64 entries from @pte on, the first of them for bit @first.  A quick one
+ * takes accessed bits only, and leaves it to a later look to give them back.
+ */
+static __always_inline pte_t *clear_group(struct ktierd_look *look,
+					  unsigned int group, pte_t *pte,
+					  unsigned int first, unsigned long addr,
+					  unsigned long end, const bool quick)
 {
 	u64 present = 0, young = 0, bit = 1ULL << first;
-	u64 owed = look->owed[group];
 	pte_t ptent;
+	bool touched;
 
 	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
 		ptent = ptep_get(pte);
 		if (!pte_present(ptent) || pte_special(ptent))
 			continue;
 		present |= bit;
-		if (clear_pte(look, addr, pte, ptent, owed & bit))
-			young |= bit;
-	}
-	look->present[group] = present;
-	look->young[group] = young;
-	return pte;
-}
-
-static pte_t *clear_group_light(struct ktierd_look *look, unsigned int group,
-				pte_t *pte, unsigned int first,
-				unsigned long addr, unsigned long end)
-{
-	u64 present = 0, young = 0, bit = 1ULL << first;
-	pte_t ptent;
-
-	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
-		ptent = ptep_get(pte);
-		if (!pte_present(ptent) || pte_special(ptent))
-			continue;
-		present |= bit;
-		if (pte_young(ptent) &&
-		    ptep_test_and_clear_young(look->vma, addr, pte))
+		if (quick)
+			touched = pte_young(ptent) &&
+				  ptep_test_and_clear_young(look->vma, addr, pte);
+		else
+			touched = clear_pte(look, addr, pte, ptent,
+					    look->owed[group] & bit);
+		if (touched)
 			young |= bit;
 	}
 	look->present[group] = present;
@@ -237,10 +226,11 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 						     PAGE_SIZE));
 		first %= KTIERD_GROUP_PAGES;
 		if (look->clear && look->light && !look->reclaim)
-			pte = clear_group_light(look, group, pte, first, addr,
-						end);
+			pte = clear_group(look, group, pte, first, addr, end,
+					  true);
 		else if (look->clear)
-			pte = clear_group(look, group, pte, first, addr, end);
+			pte = clear_group(look, group, pte, first, addr, end,
+					  false);
 		else if (look->light)
 			pte = read_group_light(look, group, pte, first, addr,
 					       end);
@@ -341,7 +331,7 @@ static void look_begin(struct ktierd_look *look)
 	look->nonleaf = ktierd_look_nonleaf(vma);
 	look->writes = look->weight && !look->notify &&
 		       !(vma->vm_flags & (VM_SHARED | VM_SHADOW_STACK)) &&
-	       !userfaultfd_armed(vma);	/* looks at entries without a lock */
+		       !userfaultfd_armed(vma);	/* looks at entries without a lock */
 	look->quiet = false;
 	look->cleaned = false;
 }
