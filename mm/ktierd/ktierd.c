@@ -665,7 +665,7 @@ static u64 may_move(void)
 	return mbps * ms * (SZ_1M / PAGE_SIZE) / MSEC_PER_SEC;
 }
 
-static void tune_window(const struct ktierd_census *census)
+static void tune_window(void)
 {
 	unsigned int max_us = READ_ONCE(ktierd_tunables.scan_interval_ms) *
 			      USEC_PER_MSEC;
@@ -677,7 +677,8 @@ static void tune_window(const struct ktierd_census *census)
 	if (windows.late * 2 > windows.nr)
 		us = min(us * 2, (u64)max_us);
 	else if (!windows.late)
-		us = ktierd_policy_window(census, KTIERD_WINDOW_MIN_US, max_us);
+		us = ktierd_policy_window(&everyone, KTIERD_WINDOW_MIN_US,
+					  max_us);
 	WRITE_ONCE(round.window_us, us);
 }
 
@@ -720,7 +721,7 @@ static void make_plan(void)
 		  ktierd_policy_capacity(census), plan->hot, round.shift,
 		  plan->promote.pages, plan->demote.pages);
 	trace_cells(&everyone);
-	tune_window(census);
+	tune_window();
 	/* A rate of 0 asks for nothing, so it holds nothing up. */
 	if (READ_ONCE(ktierd_tunables.migrate_mbps))
 		ktierd_count_fail(KTIERD_RATE, plan->promote.over_rate +

@@ -29,8 +29,14 @@
 /* Fixed point: uses of a page in a window. */
 #define ONE			4096
 
-/* An exchange brings this many uses in a window, or it is not worth it. */
+/*
+ * An exchange brings this many uses in a window, or it is not worth it.  Later
+ * it has to bring more: by then all that stands out has been found, and what
+ * else there is to gain is small, and never comes to an end.
+ */
 #define LEAST_GAIN		(ONE / 4)
+#define SETTLED_GAIN		(LEAST_GAIN * 3)
+#define SETTLED_WINDOWS		16
 
 /*
  * It must also pay for itself: two moves, each as dear as some 25 accesses that
@@ -44,9 +50,6 @@
 
 /* How many watched pages weigh as much as the assumption of a mean cell. */
 #define PRIOR			8
-
-/* From the middle of the scale of scores on. */
-#define LEVEL_HALF		(KTIERD_LEVELS * 3 / 4)
 
 /* Fixed point: a part of pages, and so large that it fits times any number. */
 #define PART			(1024 * 1024ULL)
@@ -67,6 +70,7 @@ struct ranking {
 	u32 worth[KTIERD_CELLS];
 	u64 variance[KTIERD_CELLS];
 	u8 order[KTIERD_CELLS];		/* from the least worth */
+	u32 least;			/* what an exchange has to bring */
 };
 
 static unsigned int cell_level(unsigned int cell)
@@ -131,27 +135,41 @@ static bool surely_less(u64 nr, u64 expected)
 	return less > U32_MAX || less * less > 9 * expected;
 }
 
+/* What part of the pages of a cell used to be touched in a window. */
+static u64 part_touched(const struct ktierd_record *record, unsigned int cell)
+{
+	u64 were = cell_pages(&record->were, cell);
+
+	return were ? cell_pages(&record->touched, cell) * PART / were : 0;
+}
+
+static u64 mean_part_touched(const struct ktierd_record *record)
+{
+	u64 were = pages_from(&record->were, 0);
+
+	return were ? pages_from(&record->touched, 0) * PART / were : 0;
+}
+
 /*
- * Has the load changed?  If pages that used to be touched in most windows are
- * not any more, in proportion to what others are.  Only the proportion counts,
- * because a load that does more of the same touches more of everything.
+ * Has the load changed?  If pages that used to be touched in more windows than
+ * most are not any more, in proportion to what others are.  Only the proportion
+ * counts, because a load that does more of the same touches more of everything.
  */
 static bool load_changed(const struct ktierd_record *record,
 			 const struct ktierd_census *census)
 {
-	u64 nr[2] = {}, touched[2] = {}, expected[2] = {}, were;
+	u64 nr[2] = {}, touched[2] = {}, expected[2] = {}, part;
+	u64 mean = mean_part_touched(record);
 	unsigned int cell, hot;
 
 	for (cell = 0; cell < KTIERD_CELLS; cell++) {
-		were = cell_pages(&record->were, cell);
-		if (!were)
+		if (!cell_pages(&record->were, cell))
 			continue;
-		hot = cell_level(cell) >= LEVEL_HALF;
+		part = part_touched(record, cell);
+		hot = part > mean;
 		nr[hot] += cell_pages(&census->were, cell);
 		touched[hot] += cell_pages(&census->touched, cell);
-		expected[hot] += cell_pages(&census->were, cell) *
-				 (cell_pages(&record->touched, cell) * PART /
-				  were);
+		expected[hot] += cell_pages(&census->were, cell) * part;
 	}
 	if (nr[0] < CHANGE_PAGES || nr[1] < CHANGE_PAGES)
 		return false;
@@ -163,7 +181,7 @@ static bool load_changed(const struct ktierd_record *record,
 		touched[hot] = touched[hot] * PART / nr[hot];
 	}
 	/* They were no hotter than the others to begin with. */
-	if (expected[1] * 2 < expected[0] * 3)
+	if (expected[1] * 4 < expected[0] * 5)
 		return false;
 	return touched[1] * expected[0] * 4 < touched[0] * expected[1] * 3;
 }
@@ -205,11 +223,13 @@ static void learn(struct ktierd_record *record,
 {
 	unsigned int shift;
 
+	record->changed = false;
 	if (!pages_from(&census->were, 0))
 		return;
 	record->windows++;
 	if (record->windows > 4 && same_window(record, census) &&
 	    load_changed(record, census)) {
+		record->changed = true;
 		record->windows = 0;
 		record->stable_ms = 0;
 	}
@@ -247,6 +267,15 @@ static u32 mean_worth(const struct ktierd_record *record,
 	return pages ? uses * ONE / pages : 0;
 }
 
+/* What an exchange has to bring to pay for its moves. */
+static u32 least_gain(const struct ktierd_record *record)
+{
+	u64 gain = (u64)record->window_us * MOVES_COST * ONE / MOVES_PAY_US;
+
+	return max_t(u64, gain, record->windows < SETTLED_WINDOWS ?
+				LEAST_GAIN : SETTLED_GAIN);
+}
+
 static void rank_cells(struct ranking *ranking,
 		       const struct ktierd_record *record,
 		       unsigned int write_weight)
@@ -255,6 +284,7 @@ static void rank_cells(struct ranking *ranking,
 	u64 weight = max(write_weight, 1U);
 	unsigned int cell, i;
 
+	ranking->least = least_gain(record);
 	for (cell = 0; cell < KTIERD_CELLS; cell++) {
 		uses = weighted_uses(record, cell, write_weight) * ONE;
 		pages = cell_pages(&record->were, cell);
@@ -277,19 +307,12 @@ static void rank_cells(struct ranking *ranking,
 	}
 }
 
-/* What an exchange has to bring to pay for its moves. */
-static u32 least_gain(unsigned int window_us)
-{
-	u64 gain = (u64)window_us * MOVES_COST * ONE / MOVES_PAY_US;
-
-	return max_t(u64, gain, LEAST_GAIN);
-}
-
 /* Is that an exchange pays more than chance? */
 static bool is_sure(const struct ranking *ranking, unsigned int up,
-		    unsigned int down, u32 least)
+		    unsigned int down)
 {
-	s64 gain = (s64)ranking->worth[up] - ranking->worth[down] - least;
+	s64 gain = (s64)ranking->worth[up] - ranking->worth[down] -
+		   ranking->least;
 
 	return gain * gain >= SURE * SURE * (s64)(ranking->variance[up] +
 						  ranking->variance[down]);
@@ -337,7 +360,6 @@ static u64 find_exchange(const struct ranking *ranking,
 {
 	struct cursor low = { &census->low, KTIERD_CELLS, 0 };
 	struct cursor top = { &census->top, -1, 0 };
-	u32 least = least_gain(census->window_us);
 	u64 pages, sum = 0, sure = 0;
 	unsigned int up, down;
 
@@ -346,13 +368,13 @@ static u64 find_exchange(const struct ranking *ranking,
 	       cursor_find(&top, ranking, 1, &shortfall)) {
 		up = ranking->order[low.at];
 		down = ranking->order[top.at];
-		if (ranking->worth[up] < ranking->worth[down] + least)
+		if (ranking->worth[up] < ranking->worth[down] + ranking->least)
 			break;
 		pages = min(low.left, top.left);
 		low.left -= pages;
 		top.left -= pages;
 		sum += pages;
-		if (is_sure(ranking, up, down, least))
+		if (is_sure(ranking, up, down))
 			sure = sum;
 	}
 	return sure;
@@ -503,26 +525,36 @@ unsigned int ktierd_policy_interval(const struct ktierd_record *record,
 
 /**
  * ktierd_policy_window() - the length of the next sample window
- * @census: what the last one has found
+ * @budget: what the last one has found
  * @min_us: shortest window
  * @max_us: longest window
  *
- * The bits tell most when about as much is touched as fits into the top tier;
- * a little less lets the hottest stand out sooner.  But where that is a small
- * part of all, too few touches are seen.  So the goal is five eighths of it, or
- * a quarter of all, and a fifth less will do.  Length and touched pages grow
- * together, though not in proportion; so follow the proportion.
+ * The bits tell most of the pages that are touched in about half of the windows.
+ * Those should be the ones about the cut; so a little more should be touched in
+ * all than fits into the top tier.  But where that is a small part of all, too
+ * few touches are seen, and where it is nearly all, everything is touched.  So
+ * the goal is five quarters of it, from a quarter to two thirds of all, and a
+ * fifth less will do.  Length and touched pages grow together, though not in
+ * proportion; so follow the proportion.
+ *
+ * The very hottest stand out in a short window.  So begin with a short one when
+ * the load has changed.
  *
  * Return: length in microseconds.
  */
-unsigned int ktierd_policy_window(const struct ktierd_census *census,
+unsigned int ktierd_policy_window(const struct ktierd_budget *budget,
 				  unsigned int min_us, unsigned int max_us)
 {
+	const struct ktierd_census *census = &budget->census;
 	u64 pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
-	u64 goal = max(ktierd_policy_capacity(census) * 5 / 8, pages / 4);
+	/* Those of the lower tier that are new are not among them. */
+	u64 goal = clamp(ktierd_policy_capacity(census) * 5 / 4, pages / 4,
+			 (pages + census->nr_fresh) * 2 / 3);
 	u64 window = census->window_us;
 
-	if (census->nr_touched > goal)
+	if (budget->record.changed)
+		window /= 8;
+	else if (census->nr_touched > goal)
 		window = max(window / 8, window * goal / census->nr_touched);
 	else if (census->nr_touched * 8 <= goal)
 		window = window * 8;

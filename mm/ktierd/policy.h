@@ -16,6 +16,13 @@
 /* And nothing that was not seen in so many windows. */
 #define KTIERD_SIGHTINGS	2
 
+/*
+ * Dirty bits are asked for in so many windows of a table at first, and then in
+ * one of so many.
+ */
+#define KTIERD_DIRTY_WINDOWS	8
+#define KTIERD_DIRTY_ROUNDS	16
+
 /* A stable placement is looked at this many times less often, at most. */
 #define KTIERD_STRETCH_MAX	8
 
@@ -62,6 +69,7 @@ struct ktierd_census {
  * @known: the same
  * @written: the same
  * @windows: windows since the load changed
+ * @changed: that was in the last one
  * @stable_ms: time since much had to be exchanged
  * @window_us: length of the last window
  */
@@ -71,6 +79,7 @@ struct ktierd_record {
 	struct ktierd_histogram known;
 	struct ktierd_histogram written;
 	unsigned int windows;
+	bool changed;
 	unsigned int stable_ms;
 	unsigned int window_us;
 };
@@ -130,7 +139,7 @@ bool ktierd_policy_stable(const struct ktierd_record *record);
 unsigned int ktierd_policy_shift(const struct ktierd_record *record);
 unsigned int ktierd_policy_interval(const struct ktierd_record *record,
 				    unsigned int interval_ms);
-unsigned int ktierd_policy_window(const struct ktierd_census *census,
+unsigned int ktierd_policy_window(const struct ktierd_budget *budget,
 				  unsigned int min_us, unsigned int max_us);
 
 /**

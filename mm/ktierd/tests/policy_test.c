@@ -244,6 +244,36 @@ static void few_watched_pages_are_evidence_in_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
 }
 
+/* Touched in two fifths of the windows more often: there is no end of such. */
+static void small_gains_are_sought_at_first_only(struct kunit *test)
+{
+	census->top.nr[18][0] = 100;
+	census->low.nr[25][0] = 100;
+	watch(18, MANY, 20);
+	watch(25, MANY, 60);
+	rounds(15);
+	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
+	rounds(1);
+	KUNIT_EXPECT_EQ(test, plan->exchange, 0);
+
+	/* But large ones always, as of pages that were not there before. */
+	watch(25, MANY, 100);
+	rounds(20);
+	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
+}
+
+/* Hot is what is touched more than most, be that in nearly all windows, too. */
+static void change_is_told_where_most_is_touched(struct kunit *test)
+{
+	watch(30, 300, 100);
+	watch(26, 1700, 60);
+	rounds(10);
+	watch(30, 300, 60);
+	watch(26, 1700, 67);
+	rounds(1);
+	KUNIT_EXPECT_EQ(test, record->windows, 0);
+}
+
 static void cells_never_seen_are_not_exchanged(struct kunit *test)
 {
 	census->top.nr[WARM][0] = 100;
@@ -856,28 +886,29 @@ static void many_new_pages_are_no_stability(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, record->stable_ms, 0);
 }
 
-/* After a window of 20 ms that touched so many, with room for 800. */
+/* After a window of 20 ms that touched so many, with room for 800 of 2400. */
 static unsigned int next_window(u64 nr_touched)
 {
 	census->room = 0;
 	census->top.nr[WARM][0] = 800;
+	census->low.nr[WARM][0] = 1600;
 	census->nr_touched = nr_touched;
-	return ktierd_policy_window(census, 1000, 1000000);
+	return ktierd_policy_window(&budget, 1000, 1000000);
 }
 
 static void window_shrinks_when_too_much_is_touched(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, next_window(501), 19960);
-	KUNIT_EXPECT_EQ(test, next_window(1000), 10000);
-	KUNIT_EXPECT_EQ(test, next_window(4000), 2500);
+	KUNIT_EXPECT_EQ(test, next_window(1002), 19960);
+	KUNIT_EXPECT_EQ(test, next_window(2000), 10000);
+	KUNIT_EXPECT_EQ(test, next_window(8000), 2500);
 	/* By no more than this at once. */
 	KUNIT_EXPECT_EQ(test, next_window(1000000), 2500);
 }
 
 static void window_grows_when_too_little_is_touched(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, next_window(399), 25062);
-	KUNIT_EXPECT_EQ(test, next_window(250), 40000);
+	KUNIT_EXPECT_EQ(test, next_window(798), 25062);
+	KUNIT_EXPECT_EQ(test, next_window(500), 40000);
 	/* By no more than this at once. */
 	KUNIT_EXPECT_EQ(test, next_window(50), 160000);
 	KUNIT_EXPECT_EQ(test, next_window(0), 160000);
@@ -885,9 +916,44 @@ static void window_grows_when_too_little_is_touched(struct kunit *test)
 
 static void window_stays_when_enough_is_touched(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, next_window(400), 20000);
-	KUNIT_EXPECT_EQ(test, next_window(450), 20000);
-	KUNIT_EXPECT_EQ(test, next_window(500), 20000);
+	KUNIT_EXPECT_EQ(test, next_window(800), 20000);
+	KUNIT_EXPECT_EQ(test, next_window(900), 20000);
+	KUNIT_EXPECT_EQ(test, next_window(1000), 20000);
+}
+
+/* Where nearly all fits, not all is to be touched, and that includes new pages. */
+static void window_leaves_some_pages_untouched(struct kunit *test)
+{
+	census->top.nr[WARM][0] = 900;
+	census->nr_touched = 600;
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
+			20000);
+	census->nr_touched = 1200;
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
+			10000);
+	census->nr_fresh = 900;
+	KUNIT_EXPECT_GT(test, ktierd_policy_window(&budget, 1000, 1000000),
+			15000);
+}
+
+/* Where little fits, a quarter of all is to be touched. */
+static void window_touches_enough_to_learn_from(struct kunit *test)
+{
+	census->top.nr[WARM][0] = 100;
+	census->low.nr[WARM][0] = 3900;
+	census->nr_touched = 500;
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
+			40000);
+}
+
+static void window_is_short_again_after_a_change(struct kunit *test)
+{
+	load(10, 90, 10);
+	KUNIT_EXPECT_EQ(test, next_window(900), 20000);
+	load(1, 10, 90);
+	KUNIT_EXPECT_EQ(test, next_window(900), 2500);
+	load(1, 10, 90);
+	KUNIT_EXPECT_EQ(test, next_window(900), 20000);
 }
 
 static void window_stays_within_bounds(struct kunit *test)
@@ -897,30 +963,31 @@ static void window_stays_within_bounds(struct kunit *test)
 	census->window_us = 1500;
 	KUNIT_EXPECT_EQ(test, next_window(1000000), 1000);
 	census->window_us = 5;
-	KUNIT_EXPECT_EQ(test, next_window(450), 1000);
+	KUNIT_EXPECT_EQ(test, next_window(900), 1000);
 }
 
 static void window_gets_by_without_capacity_or_length(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(census, 1000, 1000000),
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			160000);
 	census->nr_touched = 1;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(census, 1000, 1000000),
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			2500);
 	census->window_us = 0;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(census, 1000, 1000000),
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			1000);
 }
 
 static void window_is_right_on_the_largest_machine(struct kunit *test)
 {
 	census->window_us = 100000;
-	census->room = ALL_PAGES;
+	census->top.nr[WARM][0] = ALL_PAGES / 2;
+	census->low.nr[WARM][0] = ALL_PAGES / 2;
 	census->nr_touched = ALL_PAGES * 5 / 16;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(census, 1000, 1000000),
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			200000);
 	census->nr_touched = ALL_PAGES;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(census, 1000, 1000000),
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			62500);
 }
 
@@ -977,6 +1044,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(exchange_in_long_windows_pays_for_its_moves),
 	KUNIT_CASE(few_watched_pages_are_no_evidence),
 	KUNIT_CASE(few_watched_pages_are_evidence_in_time),
+	KUNIT_CASE(small_gains_are_sought_at_first_only),
+	KUNIT_CASE(change_is_told_where_most_is_touched),
 	KUNIT_CASE(cells_never_seen_are_not_exchanged),
 	KUNIT_CASE(cell_never_seen_ranks_as_the_mean),
 	KUNIT_CASE(weight_of_writes_is_no_evidence),
@@ -1026,6 +1095,9 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(window_shrinks_when_too_much_is_touched),
 	KUNIT_CASE(window_grows_when_too_little_is_touched),
 	KUNIT_CASE(window_stays_when_enough_is_touched),
+	KUNIT_CASE(window_leaves_some_pages_untouched),
+	KUNIT_CASE(window_touches_enough_to_learn_from),
+	KUNIT_CASE(window_is_short_again_after_a_change),
 	KUNIT_CASE(window_stays_within_bounds),
 	KUNIT_CASE(window_gets_by_without_capacity_or_length),
 	KUNIT_CASE(window_is_right_on_the_largest_machine),

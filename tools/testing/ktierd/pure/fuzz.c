@@ -286,7 +286,7 @@ static void plan(struct input *input)
 	REQUIRE(ktierd_policy_shift(&budget.record) <= KTIERD_SHIFT_MAX);
 	interval = ktierd_policy_interval(&budget.record, 1000);
 	REQUIRE(interval >= 1000 && interval <= 1000 * KTIERD_STRETCH_MAX);
-	length = ktierd_policy_window(census, 1000, 1000000);
+	length = ktierd_policy_window(&budget, 1000, 1000000);
 	REQUIRE(length >= 1000 && length <= 1000000);
 }
 

@@ -56,6 +56,7 @@ enum block_kind {
  * @weight: for how many equal blocks of the machine it stands
  * @windows: that it was in, up to 255
  * @watched: for what its pages are worth, in this round
+ * @light: and not for what is written
  * @levels_top: a bit for each level that the round has found in the top tier
  * @levels_low: the same for the lower tier
  * @group: its groups; none if it is idle
@@ -67,6 +68,7 @@ struct block {
 	u64 weight;
 	unsigned int windows;
 	bool watched;
+	bool light;
 	u32 levels_top;
 	u32 levels_low;
 	struct group *group;

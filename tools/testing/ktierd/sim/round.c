@@ -108,13 +108,16 @@ static void clear_group(const struct machine *machine, struct group *group,
 }
 
 static void watch_group(const struct machine *machine, const struct group *group,
-			const struct bits *bits, struct ktierd_census *census)
+			const struct bits *bits, bool light,
+			struct ktierd_census *census)
 {
 	struct ktierd_levels levels;
 
 	ktierd_levels_get(&levels, &group->heat, group->top, machine->cold_ticks);
 	ktierd_levels_count(&levels, group->present, &census->were);
 	ktierd_levels_count(&levels, bits->touched, &census->touched);
+	if (light)
+		return;
 	ktierd_levels_count(&levels, bits->touched, &census->known);
 	if (bits->written)
 		ktierd_levels_count(&levels, bits->written, &census->written);
@@ -130,8 +133,10 @@ static void read_group(const struct machine *machine, struct block *block,
 	struct ktierd_levels levels;
 
 	if (block->windows > 1 && block->watched)
-		watch_group(machine, group, bits, census);
-	if (!machine->late)
+		watch_group(machine, group, bits, block->light, census);
+	if (!machine->late && block->light)
+		ktierd_heat_touch(&group->heat, bits->touched, shift);
+	else if (!machine->late)
 		ktierd_heat_window(&group->heat, bits->touched, bits->written,
 				   shift);
 	group->touched = bits->touched;
@@ -148,6 +153,23 @@ static void read_group(const struct machine *machine, struct block *block,
 		census->nr_fresh += hweight64(group->present);
 }
 
+/* Dirty bits are not asked for in each round; see mm/ktierd/sample.c. */
+static bool looks_light(const struct machine *machine, const struct block *block)
+{
+	return block->kind == BLOCK_SMALL && block->windows > KTIERD_DIRTY_WINDOWS &&
+	       (block - machine->block + machine->round) % KTIERD_DIRTY_ROUNDS;
+}
+
+static bool anything_present(const struct block *block)
+{
+	const struct group *group = block->group;
+	u64 any = 0;
+
+	for (; group < block->group + nr_groups(block); group++)
+		any |= group->present;
+	return any;
+}
+
 static void sample_block(struct machine *machine, struct block *block,
 			 const struct chances *chances,
 			 struct ktierd_census *census)
@@ -155,6 +177,8 @@ static void sample_block(struct machine *machine, struct block *block,
 	struct group *group = block->group;
 	struct bits bits;
 
+	if (!anything_present(block))
+		return;
 	block->levels_top = 0;
 	block->levels_low = 0;
 	if (!machine->late)
@@ -162,6 +186,7 @@ static void sample_block(struct machine *machine, struct block *block,
 	block->watched = !machine->late &&
 			 !((block - machine->block + machine->round) %
 			   machine->watch);
+	block->light = looks_light(machine, block);
 	for (; group < block->group + nr_groups(block); group++) {
 		if (!group->present)
 			continue;
@@ -420,7 +445,7 @@ void machine_round(struct machine *machine)
 	machine->interval_ms = rest_ms(machine);
 	if (!machine->late)
 		machine->window_us =
-			ktierd_policy_window(&machine->budget.census,
+			ktierd_policy_window(&machine->budget,
 					     tunables->window_min_us,
 					     tunables->interval_ms * 1000);
 	machine->now_ms += machine->interval_ms;
