@@ -18,10 +18,13 @@
 #define REGION		(64 * MIB)
 #define SWAPPED		(16 * MIB)
 
-/* What is free of the top tier when it holds half of the region. */
-#define ROOM		(10 * MIB)
+/*
+ * What is free of the top tier when it holds half of the region. It varies by more than this, with
+ * what CPUs keep at hand; so nothing may depend on it.
+ */
+#define ROOM		(4 * MIB)
 
-/* Percent of a half that is in the top tier if it is preferred. */
+/* Percent of a half that is in the top tier if it is preferred and fits. */
 #define PREFERRED	95
 
 /* By so many percent what chance puts there of one half may be more than of the other. */
@@ -30,8 +33,11 @@
 /* Percent of both halves that never fits. */
 #define TOO_MUCH	90
 
-/* Percent of a node's memory that promotion leaves free. */
-#define HEADROOM	5
+/*
+ * Percent of a node's memory that promotion leaves free. More than the high watermarks of a small
+ * node with huge pages: these would take the room, and kswapd would make some of the page cache.
+ */
+#define HEADROOM	10
 
 /*
  * All pages are used alike, one by one and at random: every other one is only written, the ones in
@@ -176,6 +182,15 @@ static long on_top(const struct kt_region *r, enum kt_which which, int top)
 	return kt_region_percent(r, which, top);
 }
 
+/* Where there is no room for all that is written, hardly anything else is there. */
+static bool written_are_preferred(const struct kt_region *r, int top)
+{
+	long written = on_top(r, KT_HOT, top), other = on_top(r, KT_IDLE, top);
+
+	return written >= PREFERRED ||
+	       (other <= 100 - PREFERRED && written > other + CHANCE);
+}
+
 static void say_halves(const struct kt_region *r, int top)
 {
 	printf("# in the top tier: %ld%% of the written, %ld%% of the read\n",
@@ -190,8 +205,7 @@ TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, KT_TIMEOUT)
 {
 	ASSERT_EQ(0, kt_set_sysctl("write_weight", variant->before));
 	ASSERT_EQ(0, kt_mark(&self->r));
-	/* What fits comes up, but takes nobody's place. */
-	EXPECT_TRUE(KT_WAIT(on_top(&self->r, KT_HOT, self->top) > 0, KT_PATIENCE));
+	/* What fits may come up, but takes nobody's place. */
 	ASSERT_TRUE(kt_wait_scans(40));
 	say_halves(&self->r, self->top);
 	EXPECT_GE(TOO_MUCH, on_top(&self->r, KT_ALL, self->top));
@@ -199,7 +213,7 @@ TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, KT_TIMEOUT)
 		  on_top(&self->r, KT_HOT, self->top));
 
 	ASSERT_EQ(0, kt_set_sysctl("write_weight", 2));
-	EXPECT_TRUE(KT_WAIT(on_top(&self->r, KT_HOT, self->top) >= PREFERRED, KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(written_are_preferred(&self->r, self->top), KT_PATIENCE));
 	say_halves(&self->r, self->top);
 	EXPECT_GE(TOO_MUCH, on_top(&self->r, KT_ALL, self->top));
 }
