@@ -166,10 +166,12 @@ def returned_part(run):
     return returned / moves if moves and returned is not None else None
 
 
-def instructions_per_visit(run):
+def instructions_per_visit(run, since="ktierd_before"):
     """What sampling takes, of ktierd: a present page is visited twice a round."""
-    visits = 2 * grown(run, "pages_scanned")
-    ns = grown(run, "scan_ms") * 1e6
+    if since not in run:
+        return None
+    visits = 2 * (run["ktierd"]["pages_scanned"] - run[since]["pages_scanned"])
+    ns = (run["ktierd"]["scan_ms"] - run[since]["scan_ms"]) * 1e6
     return ns / NS_AN_INSTRUCTION / visits if visits else None
 
 

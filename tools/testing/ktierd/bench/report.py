@@ -314,11 +314,12 @@ def sampled_table(results):
 
 
 def visits(results):
-    table = Table("workload", "pages scanned", "instructions")
+    table = Table("workload", "pages scanned", "instructions", "in the second half")
     for name, workload in results.workloads.items():
         for run in results.runs(name, "visits"):
             new, old = run["ktierd"]["pages_scanned"], run["ktierd_before"]["pages_scanned"]
-            table.add(workload["title"], new - old, number(instructions_per_visit(run), 0))
+            table.add(workload["title"], new - old, number(instructions_per_visit(run), 0),
+                      number(instructions_per_visit(run, "ktierd_half"), 0))
     return table if len(table.rows) > 1 else None
 
 

@@ -68,7 +68,8 @@ class Run:
             args += [] if any(a.startswith("--look") for a in args) else ["--look=5"]
         command = shlex.join([BENCH + "/guest", "run", self.way, kind,
                               self.workload["program"], *args])
-        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 "}
+        extra = {"quality": "BENCH_TRACE=1 ", "perf": "BENCH_PERF=1 ",
+                 "visits": f"BENCH_HALF={self.seconds // 2} "}
         return extra.get(self.kind, "") + command
 
     def environment(self, directory, machine, patience_s):
@@ -162,6 +163,8 @@ def parse_output(path):
     result["vmstat"] = difference(after["vmstat"], before["vmstat"])
     result["ktierd"] = after["ktierd"]
     result["ktierd_before"] = before["ktierd"]
+    if "half" in counters:
+        result["ktierd_half"] = counters["half"]["ktierd"]
     result["slabs"] = after["slabs"]
     if not result["trace"]:
         del result["trace"]
