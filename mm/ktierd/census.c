@@ -31,7 +31,6 @@ struct node_count {
 
 static struct node_count *counting;
 static struct node_count *counted;
-static u64 nr_units;
 
 /*
  * Pages of each tier that a table has, and how many of those are hot and cold.
@@ -67,7 +66,6 @@ void ktierd_census_begin(void)
 	memset(counting, 0, sizeof(*counting) * nr_node_ids);
 	memset(&some_top, 0, sizeof(some_top));
 	memset(&some_low, 0, sizeof(some_low));
-	nr_units = 0;
 }
 
 /* What pages that are this hot do in a window. */
@@ -284,7 +282,7 @@ static void count_walked(struct ktierd_walk *walk,
 		census->nr_touched += young * nr_pages;
 	if (block->windows == 1)
 		census->nr_fresh += present * nr_pages;
-	nr_units += present;
+	census->nr_units += present;
 }
 
 static void trace_levels(struct ktierd_walk *walk,
@@ -324,18 +322,19 @@ static void trace_levels(struct ktierd_walk *walk,
  * @block: its histories, which know of the window; gets the levels it has
  * @look: what was found
  * @barred: what keeps pages of its VMA from moving
+ * @count: count its pages by level, for itself or for others
  * @weight: how many pages each of its own, or of its bits, stands for when nodes
  *	are counted; 0: others stand for it
  */
 void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 			 const struct ktierd_look *look,
-			 const struct ktierd_barred *barred,
+			 const struct ktierd_barred *barred, bool count,
 			 unsigned int weight)
 {
-	if (weight)
+	if (count)
 		count_groups(walk, block, look, barred, weight);
 	if (block->shape == KTIERD_SMALL)
-		count_all(block, look, weight);
+		count_all(block, look, count);
 	count_tracked(block);
 	count_walked(walk, block, look);
 	trace_levels(walk, block, look);
@@ -423,12 +422,6 @@ void ktierd_census_forget(void)
 {
 	ktierd_census_begin();
 	publish_nodes();
-}
-
-/* Pages, small and huge, that the last round has looked at. */
-u64 ktierd_nr_units(void)
-{
-	return nr_units;
 }
 
 /* Marked pages of a node, as the last round left them. */

@@ -529,6 +529,30 @@ u64 ktierd_levels_from(const struct ktierd_levels *levels, unsigned int level)
 }
 
 /**
+ * ktierd_levels_among() - which pages are of some levels?
+ * @levels: heat of the group
+ * @some: the levels, a bit a level
+ *
+ * Return: a bit a page.
+ */
+u64 ktierd_levels_among(const struct ktierd_levels *levels, u32 some)
+{
+	unsigned int level, k;
+	u64 pages = 0, here;
+
+	for (level = 0; level < KTIERD_LEVELS; level++) {
+		if (!(some >> level & 1))
+			continue;
+		here = ~0ULL;
+		for (k = 0; k < KTIERD_LEVEL_BITS; k++)
+			here &= level >> k & 1 ? levels->bit[k] :
+						 ~levels->bit[k];
+		pages |= here;
+	}
+	return pages;
+}
+
+/**
  * ktierd_levels_at() - how hot a page is
  * @levels: heat of the group
  * @i: which page of the group

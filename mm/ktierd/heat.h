@@ -103,6 +103,7 @@ void ktierd_levels_get(struct ktierd_levels *levels,
 u32 ktierd_levels_count(const struct ktierd_levels *levels, u64 pages,
 			struct ktierd_histogram *histogram);
 u64 ktierd_levels_from(const struct ktierd_levels *levels, unsigned int level);
+u64 ktierd_levels_among(const struct ktierd_levels *levels, u32 some);
 unsigned int ktierd_levels_at(const struct ktierd_levels *levels,
 			      unsigned int i);
 unsigned int ktierd_levels_class(const struct ktierd_levels *levels,

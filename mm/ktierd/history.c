@@ -9,6 +9,10 @@
  * the process makes of a place, and a page that is moved, swapped or copied
  * keeps it. While nothing is present there it stands still.
  *
+ * Walks go from one table to the next.  So the blocks of neighbours stand
+ * together in a leaf, and the last leaf is remembered: to look one up in a tree
+ * takes more instructions than all else that is done for a table asleep.
+ *
  * They are charged to the memory cgroup of the process, which is what makes
  * them: the caller sets it as the active one.
  *
@@ -18,6 +22,13 @@
 #include <linux/slab.h>
 
 #include "internal.h"
+
+/* A leaf is for this many page tables in a row. */
+#define LEAF_BLOCKS		64
+
+struct ktierd_leaf {
+	struct ktierd_block *block[LEAF_BLOCKS];
+};
 
 static struct kmem_cache *block_cache;
 
@@ -47,6 +58,8 @@ static struct ktierd_block *block_alloc(enum ktierd_shape shape, gfp_t gfp)
 		return NULL;
 	block->shape = shape;
 	block->stale = true;
+	block->levels_top = U32_MAX;
+	block->levels_low = U32_MAX;
 	return block;
 }
 
@@ -103,6 +116,32 @@ static void block_convert(struct ktierd_block *to,
 		ktierd_heat_spread(&to->group[group].heat, &whole);
 }
 
+static struct ktierd_leaf *find_leaf(struct ktierd_slot *slot,
+				     unsigned long index)
+{
+	if (!slot->leaf || slot->leaf_index != index) {
+		slot->leaf = xa_load(&slot->leaves, index);
+		slot->leaf_index = index;
+	}
+	return slot->leaf;
+}
+
+static struct ktierd_leaf *make_leaf(struct ktierd_slot *slot,
+				     unsigned long index, gfp_t gfp)
+{
+	struct ktierd_leaf *leaf = find_leaf(slot, index);
+
+	if (leaf)
+		return leaf;
+	leaf = kzalloc(sizeof(*leaf), gfp | __GFP_ACCOUNT);
+	if (leaf && xa_is_err(xa_store(&slot->leaves, index, leaf, gfp))) {
+		kfree(leaf);
+		leaf = NULL;
+	}
+	slot->leaf = leaf;
+	return leaf;
+}
+
 /**
  * ktierd_history_find() - the block of an address
  * @slot: the process
@@ -113,7 +152,10 @@ static void block_convert(struct ktierd_block *to,
 struct ktierd_block *ktierd_history_find(struct ktierd_slot *slot,
 					 unsigned long addr)
 {
-	return xa_load(&slot->blocks, addr >> PMD_SHIFT);
+	unsigned long index = addr >> PMD_SHIFT;
+	struct ktierd_leaf *leaf = find_leaf(slot, index / LEAF_BLOCKS);
+
+	return leaf ? leaf->block[index % LEAF_BLOCKS] : NULL;
 }
 
 /**
@@ -132,25 +174,43 @@ struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
 					enum ktierd_shape shape, gfp_t gfp)
 {
 	struct ktierd_block *old = ktierd_history_find(slot, addr);
+	unsigned long index = addr >> PMD_SHIFT;
 	struct ktierd_block *block;
+	struct ktierd_leaf *leaf;
 
 	if (old && old->shape == shape)
 		return old;
 
-	block = block_alloc(shape, gfp);
+	leaf = make_leaf(slot, index / LEAF_BLOCKS, gfp);
+	block = leaf ? block_alloc(shape, gfp) : NULL;
 	if (!block)
 		return NULL;
-	if (old)
+	leaf->block[index % LEAF_BLOCKS] = block;
+	if (old) {
 		block_convert(block, old);
-	if (xa_is_err(xa_store(&slot->blocks, addr >> PMD_SHIFT, block, gfp))) {
-		block_free(block);
-		return NULL;
-	}
-	if (old)
 		block_free(old);
-	else
+	} else {
 		slot->nr_blocks++;
+	}
 	return block;
+}
+
+/* Of a leaf. Return: whether any block is left. */
+static bool sweep_leaf(struct ktierd_slot *slot, struct ktierd_leaf *leaf,
+		       u32 round)
+{
+	bool left = false;
+	unsigned int i;
+
+	for (i = 0; i < LEAF_BLOCKS; i++) {
+		if (leaf->block[i] && leaf->block[i]->cleared != round) {
+			block_free(leaf->block[i]);
+			leaf->block[i] = NULL;
+			slot->nr_blocks--;
+		}
+		left |= !!leaf->block[i];
+	}
+	return left;
 }
 
 /**
@@ -160,17 +220,105 @@ struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
  */
 void ktierd_history_sweep(struct ktierd_slot *slot, u32 round)
 {
-	struct ktierd_block *block;
+	struct ktierd_leaf *leaf;
 	unsigned long index;
 
 	if (slot->nr_met == slot->nr_blocks)
 		return;
-	xa_for_each(&slot->blocks, index, block) {
-		if (block->cleared != round) {
-			xa_erase(&slot->blocks, index);
-			block_free(block);
-			slot->nr_blocks--;
+	slot->leaf = NULL;
+	xa_for_each(&slot->leaves, index, leaf) {
+		if (!sweep_leaf(slot, leaf, round)) {
+			xa_erase(&slot->leaves, index);
+			kfree(leaf);
 		}
+		cond_resched();
+	}
+}
+
+static bool sum_take(struct ktierd_sum *sum, int nid)
+{
+	unsigned int i, last = KTIERD_SUM_NODES;
+
+	while (last && !sum->node[last - 1].nr)
+		last--;
+	for (i = 0; i < last; i++)
+		if (sum->node[i].nid == nid)
+			break;
+	if (i == last)
+		return false;
+	if (!--sum->node[i].nr) {
+		sum->node[i] = sum->node[last - 1];
+		sum->node[last - 1].nr = 0;
+	}
+	return true;
+}
+
+static bool sum_put(struct ktierd_sum *sum, int nid)
+{
+	unsigned int i;
+
+	for (i = 0; i < KTIERD_SUM_NODES; i++)
+		if (!sum->node[i].nr || sum->node[i].nid == nid)
+			break;
+	if (i == KTIERD_SUM_NODES)
+		return false;
+	sum->node[i].nid = nid;
+	sum->node[i].nr++;
+	return true;
+}
+
+/**
+ * ktierd_history_moved() - a page changes its place
+ * @block: where it is mapped
+ * @i: which page of the block
+ * @from: the node that it is on
+ * @to: the node that it goes to
+ * @up: that is in the top tier
+ *
+ * So nobody has to look for it there.
+ */
+void ktierd_history_moved(struct ktierd_block *block, unsigned int i, int from,
+			  int to, bool up)
+{
+	struct ktierd_sum *sum = &block->sum;
+	u64 page = 1ULL << i % KTIERD_GROUP_PAGES;
+	struct ktierd_group *group;
+
+	if (block->stale)
+		return;
+	if (!sum_take(sum, from) || !sum_put(sum, to) ||
+	    !(up ? sum->low : sum->top)) {
+		block->stale = true;
+		return;
+	}
+	sum->top += up ? 1 : -1;
+	sum->low += up ? -1 : 1;
+	if (block->shape == KTIERD_IDLE)
+		return;
+	group = &block->group[i / KTIERD_GROUP_PAGES];
+	group->top = up ? group->top | page : group->top & ~page;
+}
+
+/**
+ * ktierd_history_stale() - what is where is not known any more
+ * @slot: the process
+ * @from: the first address
+ * @to: the end
+ * @batch: of blocks that had pages in this batch of moves
+ */
+void ktierd_history_stale(struct ktierd_slot *slot, unsigned long from,
+			  unsigned long to, u32 batch)
+{
+	unsigned long first = from >> PMD_SHIFT, last = (to - 1) >> PMD_SHIFT;
+	struct ktierd_leaf *leaf;
+	unsigned long index;
+	unsigned int i;
+
+	xa_for_each_range(&slot->leaves, index, leaf, first / LEAF_BLOCKS,
+			  last / LEAF_BLOCKS) {
+		for (i = 0; i < LEAF_BLOCKS; i++)
+			if (leaf->block[i] && leaf->block[i]->batch == batch)
+				leaf->block[i]->stale = true;
 		cond_resched();
 	}
 }
@@ -181,14 +329,18 @@ void ktierd_history_sweep(struct ktierd_slot *slot, u32 round)
  */
 void ktierd_history_free(struct ktierd_slot *slot)
 {
-	struct ktierd_block *block;
+	struct ktierd_leaf *leaf;
 	unsigned long index;
+	unsigned int i;
 
-	xa_for_each(&slot->blocks, index, block) {
-		block_free(block);
+	xa_for_each(&slot->leaves, index, leaf) {
+		for (i = 0; i < LEAF_BLOCKS; i++)
+			if (leaf->block[i])
+				block_free(leaf->block[i]);
+		kfree(leaf);
 		cond_resched();
 	}
-	xa_destroy(&slot->blocks);
+	xa_destroy(&slot->leaves);
 }
 
 /**

@@ -65,7 +65,8 @@ struct ktierd_sum {
 /**
  * struct ktierd_group - a group of pages of a block
  * @heat: their histories
- * @top: which of them were in the top tier when they were last looked at
+ * @top: which of them are in the top tier, as far as is known: when they were
+ *	last looked at, or moved
  */
 struct ktierd_group {
 	struct ktierd_heat heat;
@@ -79,14 +80,17 @@ struct ktierd_group {
  * @cleared: round of the last clearing walk
  * @read: round of the last reading walk
  * @epoch: pages that are noted as moved were so in this epoch
- * @levels_top: a bit for each level that the reading walk found in the top tier
+ * @batch: the last batch of moves that had some of its pages
+ * @levels_top: a bit for each level that there may be in the top tier
  * @levels_low: the same for lower tiers
  * @ticks: ticks between the last two clearing walks that came here
  * @idle: ticks for which all pages have been idle, if it is KTIERD_IDLE
  * @windows: windows that it was in, up to 255
  * @shape: an enum ktierd_shape
  * @quiet: the clearing walk found the accessed bit of the PMD clear
- * @light: the last clearing walk left dirty bits alone
+ * @light: the last clearing walk took a light look
+ * @dirty: it asked for dirty bits, too
+ * @unclean: and left some that must not be cleared
  * @stale: @sum and @top of groups are not true any more, or not complete
  * @sum: what is there, when it was last looked at
  * @group: KTIERD_GROUPS groups, one, or none, by the shape
@@ -97,6 +101,7 @@ struct ktierd_block {
 	u32 cleared;
 	u32 read;
 	u32 epoch;
+	u32 batch;
 	u32 levels_top;
 	u32 levels_low;
 	u8 ticks;
@@ -105,6 +110,8 @@ struct ktierd_block {
 	u8 shape;
 	bool quiet;
 	bool light;
+	bool dirty;
+	bool unclean;
 	bool stale;
 	struct ktierd_sum sum;
 	struct ktierd_group group[];
@@ -130,8 +137,10 @@ struct ktierd_pace {
  * struct ktierd_slot - a registered process
  * @slot: link from mm to slot, and in the list; must be first
  * @budget: what it shares with other processes
- * @blocks: struct ktierd_block by address >> PMD_SHIFT; the thread's own
- * @nr_blocks: how many they are
+ * @leaves: where history.c has the blocks; the thread's own
+ * @leaf: the one that was asked for last
+ * @leaf_index: which one that is
+ * @nr_blocks: how many blocks there are
  * @nr_met: how many of them the clearing walks of the round have met
  * @exiting: the mm is on its way out and the thread has to free the slot
  * @round: round of the last visit
@@ -141,8 +150,8 @@ struct ktierd_pace {
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
  * @busy: its mmap_lock was not to be had
- * @shrunk: it had more memory in the round before
- * @rss: pages it has
+ * @doubt: for so many more visits, sums of blocks that sleep may be untrue
+ * @rss: pages it had at most, since that was so
  * @cleaned: tables with dirty bits that were cleared since the last flush
  * @present: pages that the walk has found
  * @young: those of them with the accessed bit set
@@ -156,13 +165,15 @@ struct ktierd_pace {
 struct ktierd_slot {
 	struct mm_slot slot;
 	struct ktierd_budget *budget;
-	struct xarray blocks;
+	struct xarray leaves;
+	struct ktierd_leaf *leaf;
+	unsigned long leaf_index;
 	unsigned long nr_blocks;
 	unsigned long nr_met;
 	bool exiting;
 	bool marked;
 	bool busy;
-	bool shrunk;
+	u8 doubt;
 	bool sliced;
 	u32 round;
 	u32 cleared;
@@ -186,13 +197,16 @@ struct ktierd_slot {
  * @window_us: length of the sample window
  * @epoch: number of the epoch; what was moved is noted for about one
  * @write_weight: how many reads a write is worth; 0: dirty bits are left alone
+ * @dirty: all tables are asked for dirty bits
  * @shift: how fast to learn
  * @slice_end_ns: the clearing walks of a slice take until then
  * @late: the window was far longer than it was to be, and tells nothing
  * @reclaim: somebody has reclaimed since the last round
+ * @others: somebody else has moved pages since the last round
  * @rested: the interval is much longer than a window
- * @watch: every so many blocks are watched for what their pages are worth
- * @count: every so many blocks are counted, for all of them
+ * @stable: the placement is about what it should be
+ * @watch: every so many blocks are watched for what their pages are worth, and
+ *	counted for all of them
  * @top: the top-tier nodes
  */
 struct ktierd_round {
@@ -200,13 +214,15 @@ struct ktierd_round {
 	u32 tick;
 	u32 epoch;
 	unsigned int write_weight;
+	bool dirty;
 	unsigned int shift;
 	u64 slice_end_ns;
 	bool late;
 	bool reclaim;
+	bool others;
 	bool rested;
+	bool stable;
 	unsigned int watch;
-	unsigned int count;
 	unsigned int tick_ms;
 	unsigned int cold_ticks;
 	unsigned int window_us;
@@ -328,21 +344,25 @@ struct ktierd_pages {
  * @addr: first address
  * @end: end of the last page
  * @clear: clear bits, else only read them
- * @light: leave out what needs the folio: @written, @movable, @why and @on
- * @weight: how many reads a write is worth; 0: leave dirty bits alone
+ * @light: leave out what needs the folio of every page: @movable, @why and @on;
+ *	and @owed, unless @reclaim
+ * @dirty: ask for dirty bits too
  * @reclaim: reclaim is at work, and wants to know what was used
- * @owed: pages that were used, and reclaim was not told; of a full clearing look
+ * @owed: pages that were used, and reclaim was not told
  * @notify: there may be secondary MMUs, which have to be asked
  * @nonleaf: the accessed bit of the PMD tells something
- * @writes: dirty bits tell something
+ * @writes: dirty bits are asked for, and tell something
  * @quiet: the accessed bit of the PMD, which points to a table, is clear
  * @cleaned: dirty bits were cleared, and the TLB is not flushed yet
+ * @unclean: there are dirty bits that must not be cleared
  * @present: pages that are there
  * @young: those with the accessed bit set; of a huge page bit 0, as below
  * @written: those with a dirty bit that means written since the last clearing
  * @movable: those that can move, as far as the folio is concerned
  * @why: why those can't that can't
  * @on: pages by node; this, @written and @movable of a reading look only
+ *
+ * Of a light look @written has what has a dirty bit, even if it is @unclean.
  */
 struct ktierd_look {
 	struct vm_area_struct *vma;
@@ -350,7 +370,7 @@ struct ktierd_look {
 	unsigned long end;
 	bool clear;
 	bool light;
-	unsigned int weight;
+	bool dirty;
 	bool reclaim;
 	u64 owed[KTIERD_GROUPS];
 	bool notify;
@@ -358,6 +378,7 @@ struct ktierd_look {
 	bool writes;
 	bool quiet;
 	bool cleaned;
+	bool unclean;
 	u64 present[KTIERD_GROUPS];
 	u64 young[KTIERD_GROUPS];
 	u64 written[KTIERD_GROUPS];
@@ -366,11 +387,11 @@ struct ktierd_look {
 	struct ktierd_pages *on;
 };
 
-/* Both looks at a block took dirty bits, and these tell something. */
+/* Both looks at a block asked for dirty bits, and these tell something. */
 static inline bool ktierd_writes_known(const struct ktierd_block *block,
 				       const struct ktierd_look *look)
 {
-	return !block->light && !look->light && look->writes;
+	return block->dirty && look->writes;
 }
 
 /* ktierd.c */
@@ -408,14 +429,13 @@ void ktierd_census_watch(struct ktierd_walk *walk,
 			 const struct ktierd_look *look);
 void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 			 const struct ktierd_look *look,
-			 const struct ktierd_barred *barred,
+			 const struct ktierd_barred *barred, bool count,
 			 unsigned int weight);
 void ktierd_census_sleeping(struct ktierd_walk *walk,
 			    struct ktierd_block *block,
 			    const struct ktierd_barred *barred);
 void ktierd_census_end(struct ktierd_census *census);
 void ktierd_census_forget(void);
-u64 ktierd_nr_units(void);
 u64 ktierd_node_pages(int nid);
 u64 ktierd_node_hot(int nid);
 u64 ktierd_node_cold(int nid);
@@ -433,6 +453,10 @@ struct ktierd_block *ktierd_history_get(struct ktierd_slot *slot,
 					unsigned long addr,
 					enum ktierd_shape shape, gfp_t gfp);
 void ktierd_history_sweep(struct ktierd_slot *slot, u32 round);
+void ktierd_history_moved(struct ktierd_block *block, unsigned int i, int from,
+			  int to, bool up);
+void ktierd_history_stale(struct ktierd_slot *slot, unsigned long from,
+			  unsigned long to, u32 batch);
 void ktierd_history_free(struct ktierd_slot *slot);
 int ktierd_history_init(void);
 

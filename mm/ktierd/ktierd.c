@@ -265,7 +265,7 @@ int __ktierd_enter(struct mm_struct *mm)
 
 	if (!slot)
 		return -ENOMEM;
-	xa_init_flags(&slot->blocks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&slot->leaves, XA_FLAGS_ACCOUNT);
 	slot->budget = &everyone;
 	/* Not in this round: while it is being forked it is in nobody's cgroup. */
 	slot->round = READ_ONCE(round.nr);
@@ -551,30 +551,43 @@ static void begin_tick(unsigned int interval)
 			tick_start_ms + (u64)ticks * round.tick_ms;
 }
 
+static u64 nr_events(enum vm_event_item item)
+{
+	u64 nr = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		nr += READ_ONCE(per_cpu(vm_event_states, cpu).event[item]);
+	return nr;
+}
+
 /* Has anybody reclaimed since this was asked last? */
 static bool reclaim_active(void)
 {
+	u64 now = nr_events(PGSCAN_KSWAPD) + nr_events(PGSCAN_DIRECT);
 	static u64 before;
-	u64 now = 0;
-	int cpu;
+	bool active = now != before;
 
-	for_each_online_cpu(cpu) {
-		struct vm_event_state *state = &per_cpu(vm_event_states, cpu);
-
-		now += READ_ONCE(state->event[PGSCAN_KSWAPD]) +
-		       READ_ONCE(state->event[PGSCAN_DIRECT]);
-	}
-	if (now == before)
-		return false;
 	before = now;
-	return true;
+	return active;
+}
+
+/* Has anybody else moved pages, from wherever to wherever? */
+static bool others_move(void)
+{
+	u64 now = nr_events(PGMIGRATE_SUCCESS) - ktierd_pages_promoted() -
+		  ktierd_pages_demoted();
+	static u64 before;
+	bool move = now != before;
+
+	before = now;
+	return move;
 }
 
 static void begin_round(void)
 {
 	unsigned int interval = READ_ONCE(ktierd_tunables.scan_interval_ms);
 	unsigned int window_ms = READ_ONCE(ktierd_tunables.sample_window_ms);
-	bool stable;
 
 	WRITE_ONCE(round.nr, round.nr + 1 ?: 1);
 	begin_tick(interval);
@@ -583,15 +596,16 @@ static void begin_round(void)
 			   min(window_ms, interval) * USEC_PER_MSEC);
 	round.epoch = now_ms() / KTIERD_EPOCH_MS + 1;
 	round.write_weight = READ_ONCE(ktierd_tunables.write_weight);
+	round.dirty = everyone.record.windows < KTIERD_DIRTY_WINDOWS;
 	round.shift = ktierd_policy_shift(&everyone.record);
 	round.rested = (now_ms() - last_round_ms) * USEC_PER_MSEC >
 		       (u64)round.window_us * KTIERD_RESTED_WINDOWS;
 	round.reclaim = reclaim_active();
-	stable = ktierd_policy_stable(&everyone.record);
-	round.watch = ktierd_nr_units() / (stable ? KTIERD_WATCH_STABLE :
-					   KTIERD_WATCH_UNITS) + 1;
-	/* While things are on the move, what is where has to be known well. */
-	round.count = stable ? round.watch : 1;
+	round.others = others_move();
+	round.stable = ktierd_policy_stable(&everyone.record);
+	round.watch = div_u64(everyone.census.nr_units,
+			      round.stable ? KTIERD_WATCH_STABLE :
+					     KTIERD_WATCH_UNITS) + 1;
 }
 
 /*

@@ -10,12 +10,13 @@
  * This is where most of ktierd's time goes.  So the common page, small and
  * anonymous and of one process, is dealt with in as few steps as can be, and
  * all others are left to functions that ask more questions.  And most looks are
- * light ones, which only take accessed bits.
+ * light ones, which do not ask where pages are and whether they can move.
  *
  * Reclaim reads the same accessed bits.  For each one that is cleared here
  * PG_young is set, which it takes for the bit and which stays until it asks.  If
  * nobody reclaims, a light look leaves that to the next full one: it then needs
- * no struct page at all, and so half the cache lines.
+ * no struct page, but for those with a dirty bit if it asks for these, and so
+ * half the cache lines.
  *
  * The dirty bit of a page is the only record of its being written since it was
  * last clean, so it is only cleared where ktierd_dirty_known() says so; the
@@ -67,11 +68,28 @@ static void give_back_young(struct folio *folio)
 	folio_set_young(folio);
 }
 
-static bool clear_dirty(struct ktierd_look *look, struct folio *folio,
-			unsigned long addr, pte_t *pte)
+/* The folio of a dirty entry, if its dirty bit may be cleared. */
+static struct folio *dirty_folio(struct ktierd_look *look, unsigned long addr,
+				 pte_t ptent)
 {
-	if (!page_plain(&folio->page) && !ktierd_dirty_known(look->vma, folio))
+	struct page *page = quick_page(ptent);
+	struct folio *folio;
+
+	if (page && likely(page_plain(page)))
+		return (struct folio *)page;
+	folio = ktierd_pte_folio(look->vma, addr, ptent);
+	return folio && ktierd_dirty_known(look->vma, folio) ? folio : NULL;
+}
+
+static bool clear_dirty(struct ktierd_look *look, unsigned long addr, pte_t *pte,
+			pte_t ptent)
+{
+	struct folio *folio = dirty_folio(look, addr, ptent);
+
+	if (!folio) {
+		look->unclean = true;
 		return false;
+	}
 	if (!folio_test_dirty(folio))
 		folio_mark_dirty(folio);
 	clear_young_dirty_ptes(look->vma, addr, pte, 1,
@@ -80,49 +98,65 @@ static bool clear_dirty(struct ktierd_look *look, struct folio *folio,
 	return true;
 }
 
-/* Was the page used?  If it was, or has been before (@owed), give that back. */
+/* Was the page used? */
 static bool clear_pte(struct ktierd_look *look, unsigned long addr, pte_t *pte,
-		      pte_t ptent, bool owed)
+		      pte_t ptent)
+{
+	if (look->writes && pte_dirty(ptent) &&
+	    clear_dirty(look, addr, pte, ptent))
+		return pte_young(ptent);
+	return ptep_clear_young_notify(look->vma, addr, pte);
+}
+
+/* And give that back, if it was or has been before (@owed). */
+static bool clear_pte_give(struct ktierd_look *look, unsigned long addr,
+			   pte_t *pte, pte_t ptent, bool owed)
 {
 	struct folio *folio = ktierd_pte_folio(look->vma, addr, ptent);
-	bool young = pte_young(ptent);
+	bool young;
 
 	if (!folio)
 		return false;
-	if (look->light || !look->writes || !pte_dirty(ptent) ||
-	    !clear_dirty(look, folio, addr, pte))
-		young = ptep_clear_young_notify(look->vma, addr, pte);
+	young = clear_pte(look, addr, pte, ptent);
 	if (young || owed)
 		give_back_young(folio);
 	return young;
 }
 
-/*
- * Up to 64 entries from @pte on, the first of them for bit @first.  A quick one
- * takes accessed bits only, and leaves it to a later look to give them back.
- */
+/* How much is done about each entry. */
+enum clearing {
+	CLEAR_YOUNG,	/* nothing but the accessed bit, where it is set */
+	CLEAR_DIRTY,	/* the dirty bit, too */
+	CLEAR_GIVE,	/* and tell reclaim */
+};
+
+/* Up to 64 entries from @pte on, the first of them for bit @first. */
 static __always_inline pte_t *clear_group(struct ktierd_look *look,
 					  unsigned int group, pte_t *pte,
 					  unsigned int first, unsigned long addr,
-					  unsigned long end, const bool quick)
+					  unsigned long end,
+					  const enum clearing how)
 {
 	u64 present = 0, young = 0, bit = 1ULL << first;
 	pte_t ptent;
-	bool touched;
 
 	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
 		ptent = ptep_get(pte);
 		if (!pte_present(ptent) || pte_special(ptent))
 			continue;
 		present |= bit;
-		if (quick)
-			touched = pte_young(ptent) &&
-				  ptep_test_and_clear_young(look->vma, addr, pte);
-		else
-			touched = clear_pte(look, addr, pte, ptent,
-					    look->owed[group] & bit);
-		if (touched)
+		if (how == CLEAR_GIVE) {
+			if (clear_pte_give(look, addr, pte, ptent,
+					   look->owed[group] & bit))
+				young |= bit;
+		} else if (how == CLEAR_DIRTY && pte_dirty(ptent)) {
+			if (clear_pte(look, addr, pte, ptent))
+				young |= bit;
+		} else if (pte_young(ptent)) {
+			/* Nobody else clears it here: it is still set. */
+			ptep_test_and_clear_young(look->vma, addr, pte);
 			young |= bit;
+		}
 	}
 	look->present[group] = present;
 	look->young[group] = young;
@@ -194,11 +228,14 @@ static pte_t *read_group(struct ktierd_look *look, unsigned int group,
 	return pte;
 }
 
-static pte_t *read_group_light(struct ktierd_look *look, unsigned int group,
-			       pte_t *pte, unsigned int first,
-			       unsigned long addr, unsigned long end)
+static __always_inline pte_t *read_group_light(struct ktierd_look *look,
+					       unsigned int group, pte_t *pte,
+					       unsigned int first,
+					       unsigned long addr,
+					       unsigned long end,
+					       const bool writes)
 {
-	u64 present = 0, young = 0, bit = 1ULL << first;
+	u64 present = 0, young = 0, dirty = 0, bit = 1ULL << first;
 	pte_t *last = pte + ((end - addr) >> PAGE_SHIFT);
 	pte_t ptent;
 
@@ -209,10 +246,33 @@ static pte_t *read_group_light(struct ktierd_look *look, unsigned int group,
 		present |= bit;
 		if (pte_young(ptent))
 			young |= bit;
+		if (writes && pte_dirty(ptent))
+			dirty |= bit;
 	}
 	look->present[group] = present;
 	look->young[group] = young;
+	look->written[group] = dirty;
 	return pte;
+}
+
+static pte_t *look_at_group(struct ktierd_look *look, unsigned int group,
+			    pte_t *pte, unsigned int first, unsigned long addr,
+			    unsigned long end)
+{
+	if (!look->light || (look->clear && look->reclaim))
+		return look->clear ?
+		       clear_group(look, group, pte, first, addr, end,
+				   CLEAR_GIVE) :
+		       read_group(look, group, pte, first, addr, end);
+	if (look->writes)
+		return look->clear ?
+		       clear_group(look, group, pte, first, addr, end,
+				   CLEAR_DIRTY) :
+		       read_group_light(look, group, pte, first, addr, end,
+					true);
+	return look->clear ?
+	       clear_group(look, group, pte, first, addr, end, CLEAR_YOUNG) :
+	       read_group_light(look, group, pte, first, addr, end, false);
 }
 
 static void look_at_table(struct ktierd_look *look, pte_t *pte)
@@ -225,17 +285,7 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 		end = min(look->end, ALIGN(addr + 1, KTIERD_GROUP_PAGES *
 						     PAGE_SIZE));
 		first %= KTIERD_GROUP_PAGES;
-		if (look->clear && look->light && !look->reclaim)
-			pte = clear_group(look, group, pte, first, addr, end,
-					  true);
-		else if (look->clear)
-			pte = clear_group(look, group, pte, first, addr, end,
-					  false);
-		else if (look->light)
-			pte = read_group_light(look, group, pte, first, addr,
-					       end);
-		else
-			pte = read_group(look, group, pte, first, addr, end);
+		pte = look_at_group(look, group, pte, first, addr, end);
 	}
 }
 
@@ -329,11 +379,12 @@ static void look_begin(struct ktierd_look *look)
 			memset(&look->on[nid], 0, sizeof(look->on[nid]));
 	look->notify = mm_has_notifiers(vma->vm_mm);
 	look->nonleaf = ktierd_look_nonleaf(vma);
-	look->writes = look->weight && !look->notify &&
+	look->writes = look->dirty && !look->notify &&
 		       !(vma->vm_flags & (VM_SHARED | VM_SHADOW_STACK)) &&
 		       !userfaultfd_armed(vma);	/* looks at entries without a lock */
 	look->quiet = false;
 	look->cleaned = false;
+	look->unclean = false;
 }
 
 /**

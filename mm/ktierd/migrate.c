@@ -37,6 +37,7 @@
  * @quota: what is still to be moved
  * @promote: up, else down
  * @batch: pages that are isolated
+ * @first: address of the first of them
  * @moved: pages that were moved
  * @failed: pages that were wanted and stayed
  */
@@ -45,6 +46,7 @@ struct ktierd_move {
 	struct ktierd_quota *quota;
 	bool promote;
 	unsigned int batch;
+	unsigned long first;
 	u64 moved;
 	u64 failed;
 };
@@ -65,6 +67,9 @@ static struct {
 	enum ktierd_fail why;
 	int nid;
 } *targets;
+
+/* Batches of all processes, one after the other; never 0. */
+static u32 batch_nr = 1;
 
 /* Top-tier nodes with room, the same. */
 static nodemask_t roomy;
@@ -233,6 +238,9 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 		count_stay(move, allowed ? why_left(folio, &dst) :
 					   KTIERD_CPUSET,
 			   folio_nr_pages(folio));
+	if (!list_empty(list))
+		ktierd_history_stale(slot, move->first, move->walk.next,
+				     batch_nr);
 	putback_movable_pages(list);
 	if (trace_migrate_enabled())
 		trace_migrate(ktierd_slot_pid(slot), nid, move->promote,
@@ -251,9 +259,28 @@ static void move_batch(struct ktierd_walk *walk)
 			move_list(move, &isolated[nid].large, nid);
 		}
 		move->batch = 0;
+		batch_nr = batch_nr + 1 ?: 1;
 	}
 	if (!READ_ONCE(ktierd_tunables.migrate_mbps))
 		move->quota->pages = 0;
+}
+
+/* Shared memory may have a policy for each range of the file. */
+static bool policy_by_page(struct vm_area_struct *vma)
+{
+	return vma->vm_ops && vma->vm_ops->get_policy;
+}
+
+/* May pages of the VMA go where the move would take them? */
+static bool vma_allowed(const struct ktierd_move *move,
+			struct vm_area_struct *vma)
+{
+	nodemask_t nodes = move->walk.round->top;
+
+	if (!move->promote)
+		nodes_andnot(nodes, node_states[N_MEMORY], nodes);
+	return policy_by_page(vma) ||
+	       ktierd_allowed(&nodes, &move->walk.vma) == KTIERD_MOVABLE;
 }
 
 static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
@@ -261,7 +288,8 @@ static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
 	int nid;
 
-	if (!move->quota->pages || !ktierd_walk_limits(walk, vma))
+	if (!move->quota->pages || !ktierd_walk_limits(walk, vma) ||
+	    !vma_allowed(move, vma))
 		return false;
 	memset(targets, 0, sizeof(*targets) * nr_node_ids);
 	nodes_clear(roomy);
@@ -269,12 +297,6 @@ static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 		if (move->promote && ktierd_node_room(nid))
 			node_set(nid, roomy);
 	return true;
-}
-
-/* Shared memory may have a policy for each range of the file. */
-static bool policy_by_page(struct vm_area_struct *vma)
-{
-	return vma->vm_ops && vma->vm_ops->get_policy;
 }
 
 static enum ktierd_fail find_target(struct ktierd_move *move,
@@ -333,42 +355,70 @@ static bool wanted(const struct ktierd_move *move, unsigned int rank)
 			       ktierd_quota_wants_cold(move->quota, rank);
 }
 
-/* The ranks of the pages of a group, as far as they are known already. */
+/* How hot the pages of a group are: it is asked for one page after the other. */
 static struct {
 	const struct ktierd_block *block;
 	unsigned int group;
 	struct ktierd_levels levels;
 } known;
 
+static const struct ktierd_levels *group_levels(const struct ktierd_move *move,
+						const struct ktierd_block *block,
+						unsigned int group)
+{
+	if (known.block != block || known.group != group) {
+		ktierd_levels_get(&known.levels, &block->group[group].heat,
+				  move->promote ? 0 : ~0ULL,
+				  move->walk.round->cold_ticks);
+		known.block = block;
+		known.group = group;
+	}
+	return &known.levels;
+}
+
 static unsigned int page_rank(struct ktierd_move *move,
 			      const struct ktierd_block *block, unsigned int i)
 {
 	const struct ktierd_plan *plan = &move->walk.slot->budget->plan;
-	unsigned int cold_ticks = move->walk.round->cold_ticks, level;
-	unsigned int group = i / KTIERD_GROUP_PAGES;
+	const struct ktierd_levels *levels;
+	unsigned int level;
 
 	if (block->shape == KTIERD_IDLE) {
-		level = ktierd_idle_level(block->idle, cold_ticks);
+		level = ktierd_idle_level(block->idle,
+					  move->walk.round->cold_ticks);
 		return plan->rank[level][0];
 	}
-	if (known.block != block || known.group != group) {
-		ktierd_levels_get(&known.levels, &block->group[group].heat,
-				  move->promote ? 0 : ~0ULL, cold_ticks);
-		known.block = block;
-		known.group = group;
-	}
+	levels = group_levels(move, block, i / KTIERD_GROUP_PAGES);
 	i %= KTIERD_GROUP_PAGES;
-	level = ktierd_levels_at(&known.levels, i);
-	return plan->rank[level][ktierd_levels_class(&known.levels, i)];
+	level = ktierd_levels_at(levels, i);
+	return plan->rank[level][ktierd_levels_class(levels, i)];
 }
 
-static void note_moved(struct ktierd_block *block, unsigned int i,
-		       unsigned int nr_pages)
+/* Pages of a group that may be wanted: of levels that are, on the other side. */
+static u64 candidates(const struct ktierd_move *move,
+		      const struct ktierd_block *block, unsigned int group)
+{
+	u64 top, pages;
+
+	if (block->shape == KTIERD_IDLE)
+		return ~0ULL;
+	top = block->group[group].top;
+	pages = ktierd_levels_among(group_levels(move, block, group),
+				    move->quota->levels);
+	if (!block->stale)
+		pages &= move->promote ? ~top : top;
+	return pages;
+}
+
+static void note_moved(const struct ktierd_move *move,
+		       struct ktierd_block *block, unsigned int i,
+		       unsigned int nr_pages, int nid)
 {
 	u64 page = 1ULL << i % KTIERD_GROUP_PAGES;
 	struct ktierd_heat *heat;
 
-	block->stale = true;
+	block->batch = batch_nr;
+	ktierd_history_moved(block, i, nid, targets[nid].nid, move->promote);
 	if (block->shape == KTIERD_IDLE)
 		return;
 	heat = &block->group[i / KTIERD_GROUP_PAGES].heat;
@@ -387,12 +437,12 @@ static void consider(struct ktierd_move *move, struct folio *folio,
 		     struct ktierd_block *block, unsigned int first,
 		     unsigned int nr, bool whole)
 {
-	bool top = node_isset(folio_nid(folio), move->walk.round->top);
 	unsigned int nr_pages = whole ? folio_nr_pages(folio) : nr;
+	int nid = folio_nid(folio);
 	unsigned int i, rank = 0;
 	enum ktierd_fail why;
 
-	if (top == move->promote)
+	if (node_isset(nid, move->walk.round->top) == move->promote)
 		return;
 	for (i = 0; i < nr; i++)
 		rank = max(rank, page_rank(move, block, first + i));
@@ -401,38 +451,124 @@ static void consider(struct ktierd_move *move, struct folio *folio,
 
 	why = isolate(move, folio, vma, addr, whole);
 	if (why != KTIERD_MOVABLE) {
+		/* If the folio is the reason, that was not known. */
+		block->stale |= !whole || ktierd_folio_movable(folio) == why;
 		count_stay(move, why, nr_pages);
 		return;
 	}
 	ktierd_quota_take(move->quota, rank, nr_pages);
 	for (i = 0; i < nr; i++)
-		note_moved(block, first + i, nr_pages / nr);
+		note_moved(move, block, first + i, nr_pages / nr, nid);
+	if (!move->batch)
+		move->first = addr;
 	move->batch += nr_pages;
 	if (move->batch >= KTIERD_BATCH_PAGES)
 		move->walk.stop = true;
 }
 
-static unsigned int consider_pte(struct ktierd_move *move,
-				 struct vm_area_struct *vma, unsigned long addr,
-				 pte_t *pte, unsigned int max_nr,
-				 struct ktierd_block *block)
+/**
+ * struct table - a page table whose pages may move
+ * @vma: the VMA
+ * @addr: address of its entry 0
+ * @pte: its entry 0
+ * @first: first entry that is in the VMA
+ * @end: and the end of those
+ * @block: histories of its pages
+ * @pages: which of them may be wanted
+ */
+struct table {
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	pte_t *pte;
+	unsigned int first;
+	unsigned int end;
+	struct ktierd_block *block;
+	u64 pages[KTIERD_GROUPS];
+};
+
+/* The entry with which the part of a large folio begins that is mapped here. */
+static unsigned int folio_begin(const struct table *table, struct folio *folio,
+				unsigned int i)
 {
-	const fpb_t fpb_flags = FPB_IGNORE_DIRTY | FPB_IGNORE_SOFT_DIRTY;
-	pte_t ptent = ptep_get(pte);
-	unsigned int nr = 1;
+	unsigned long pfn = pte_pfn(ptep_get(table->pte + i));
+	pte_t before;
+
+	for (; i > table->first && pfn > folio_pfn(folio); i--, pfn--) {
+		before = ptep_get(table->pte + i - 1);
+		if (!pte_present(before) || pte_pfn(before) != pfn - 1)
+			break;
+	}
+	return i;
+}
+
+static unsigned int table_batch(const struct table *table, struct folio *folio,
+				unsigned int i)
+{
+	const fpb_t flags = FPB_IGNORE_DIRTY | FPB_IGNORE_SOFT_DIRTY;
+
+	return folio_pte_batch(folio, table->addr + i * PAGE_SIZE,
+			       table->pte + i, ptep_get(table->pte + i),
+			       table->end - i, flags, NULL, NULL, NULL);
+}
+
+/* Return: the entry to go on with. */
+static unsigned int consider_pte(struct ktierd_move *move,
+				 const struct table *table, unsigned int i)
+{
+	unsigned long addr = table->addr + i * PAGE_SIZE;
+	unsigned int begin = i, nr = 1;
+	pte_t ptent = ptep_get(table->pte + i);
 	struct folio *folio;
 
 	if (!pte_present(ptent))
-		return 1;
-	folio = ktierd_pte_folio(vma, addr, ptent);
+		return i + 1;
+	folio = ktierd_pte_folio(table->vma, addr, ptent);
 	if (!folio)
-		return 1;
-	if (folio_test_large(folio))
-		nr = folio_pte_batch(folio, addr, pte, ptent, max_nr, fpb_flags,
-				     NULL, NULL, NULL);
-	consider(move, folio, vma, addr, block, pte_index(addr), nr,
+		return i + 1;
+	if (folio_test_large(folio)) {
+		begin = folio_begin(table, folio, i);
+		nr = table_batch(table, folio, begin);
+		/* What is mapped in different ways is not whole anyway. */
+		if (begin + nr <= i) {
+			begin = i;
+			nr = table_batch(table, folio, begin);
+		}
+	}
+	addr = table->addr + begin * PAGE_SIZE;
+	consider(move, folio, table->vma, addr, table->block, begin, nr,
 		 nr == folio_nr_pages(folio));
-	return nr;
+	return begin + nr;
+}
+
+static void consider_table(struct ktierd_move *move, const struct table *table)
+{
+	unsigned int i = table->first;
+
+	while (i < table->end) {
+		u64 left = table->pages[i / KTIERD_GROUP_PAGES] >>
+			   i % KTIERD_GROUP_PAGES;
+
+		if (left & 1)
+			i = consider_pte(move, table, i);
+		else if (left)
+			i += __ffs64(left);
+		else
+			i = round_up(i + 1, KTIERD_GROUP_PAGES);
+	}
+}
+
+/* Which pages of a table may be wanted?  False if it is none. */
+static bool find_candidates(struct ktierd_move *move, struct table *table)
+{
+	unsigned int group;
+	u64 any = 0;
+
+	known.block = NULL;
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		table->pages[group] = candidates(move, table->block, group);
+		any |= table->pages[group];
+	}
+	return any;
 }
 
 /* Has the block anything that would go in this direction? */
@@ -440,10 +576,39 @@ static bool block_wanted(const struct ktierd_move *move,
 			 const struct ktierd_block *block)
 {
 	if (!block || block->read != move->walk.round->nr ||
-	    !move->quota->pages)
+	    !move->quota->pages ||
+	    (move->promote && block->windows < KTIERD_SIGHTINGS))
 		return false;
 	return (move->promote ? block->levels_low : block->levels_top) &
 	       move->quota->levels;
+}
+
+static void move_table(struct ktierd_move *move, struct table *table, pmd_t *pmd,
+		       enum page_walk_action *action)
+{
+	unsigned long addr = table->addr + table->first * PAGE_SIZE;
+	spinlock_t *ptl;	/* of the table */
+	pte_t *start;
+
+	start = pte_offset_map_lock(table->vma->vm_mm, pmd, addr, &ptl);
+	if (!start) {
+		*action = ACTION_AGAIN;
+		return;
+	}
+	__acquire(ptl);
+	table->pte = start - table->first;
+	consider_table(move, table);
+	pte_unmap_unlock(start, ptl);
+}
+
+static void move_huge(struct ktierd_move *move, struct vm_area_struct *vma,
+		      unsigned long addr, pmd_t *pmd, struct ktierd_block *block)
+{
+	struct folio *folio = ktierd_pmd_folio(vma, addr, *pmd);
+
+	known.block = NULL;
+	if (folio && block->shape == KTIERD_HUGE)
+		consider(move, folio, vma, addr, block, 0, 1, true);
 }
 
 static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -451,38 +616,28 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		     enum page_walk_action *action)
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
-	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
-	struct folio *folio;
-	pte_t *start, *pte;
-	unsigned int nr;
-	spinlock_t *ptl;	/* of the table */
+	struct table table = {
+		.vma	= vma,
+		.addr	= addr & PMD_MASK,
+		.first	= pte_index(addr),
+		.end	= pte_index(addr) + ((end - addr) >> PAGE_SHIFT),
+		.block	= ktierd_history_find(walk->slot, addr),
+	};
+	spinlock_t *ptl;	/* of the PMD */
 
-	if (!block_wanted(move, block))
+	if (!block_wanted(move, table.block))
 		return;
-	known.block = NULL;
-
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
 		__acquire(ptl);	/* which sparse can't see */
-		folio = ktierd_pmd_folio(vma, addr, *pmd);
-		if (folio && block->shape == KTIERD_HUGE)
-			consider(move, folio, vma, addr, block, 0, 1, true);
+		move_huge(move, vma, addr, pmd, table.block);
 		spin_unlock(ptl);
 		return;
 	}
-	if (block->shape == KTIERD_HUGE)	/* split since it was sampled */
+	if (table.block->shape == KTIERD_HUGE)	/* split since it was sampled */
 		return;
-
-	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
-	if (!start) {
-		*action = ACTION_AGAIN;
-		return;
-	}
-	__acquire(ptl);
-	for (pte = start; addr != end; pte += nr, addr += nr * PAGE_SIZE)
-		nr = consider_pte(move, vma, addr, pte,
-				  (end - addr) >> PAGE_SHIFT, block);
-	pte_unmap_unlock(start, ptl);
+	if (find_candidates(move, &table))
+		move_table(move, &table, pmd, action);
 }
 
 static void move_process(struct ktierd_slot *slot,

@@ -57,6 +57,9 @@
 /* Too few pages to tell a change of the load from chance. */
 #define CHANGE_PAGES		64
 
+/* Of no more than this many, only the hottest can be told from the others. */
+#define FEW_UNITS		4096
+
 /* What is known well. */
 #define STABLE_WINDOWS		8
 
@@ -218,6 +221,16 @@ static unsigned int record_shift(const struct ktierd_record *record)
 	return record->windows < 8 ? 1 : 3;
 }
 
+/* Is nothing worth what it was? */
+static bool begins_anew(const struct ktierd_record *record,
+			const struct ktierd_census *census)
+{
+	if (record->windows > 1 && record->write_weight != census->write_weight)
+		return true;
+	return record->windows > 4 && same_window(record, census) &&
+	       load_changed(record, census);
+}
+
 static void learn(struct ktierd_record *record,
 		  const struct ktierd_census *census)
 {
@@ -227,10 +240,11 @@ static void learn(struct ktierd_record *record,
 	if (!pages_from(&census->were, 0))
 		return;
 	record->windows++;
-	if (record->windows > 4 && same_window(record, census) &&
-	    load_changed(record, census)) {
+	record->calm++;
+	if (begins_anew(record, census)) {
 		record->changed = true;
 		record->windows = 0;
+		record->calm = 0;
 		record->stable_ms = 0;
 	}
 	shift = record_shift(record);
@@ -239,6 +253,7 @@ static void learn(struct ktierd_record *record,
 	fold(&record->known, &census->known, shift);
 	fold(&record->written, &census->written, shift);
 	record->window_us = census->window_us;
+	record->write_weight = census->write_weight;
 }
 
 /* Not all that are watched are watched for writes. */
@@ -272,7 +287,7 @@ static u32 least_gain(const struct ktierd_record *record)
 {
 	u64 gain = (u64)record->window_us * MOVES_COST * ONE / MOVES_PAY_US;
 
-	return max_t(u64, gain, record->windows < SETTLED_WINDOWS ?
+	return max_t(u64, gain, record->calm < SETTLED_WINDOWS ?
 				LEAST_GAIN : SETTLED_GAIN);
 }
 
@@ -479,6 +494,8 @@ void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms)
 		  record->windows >= KTIERD_SIGHTINGS);
 
 	pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
+	if (census->nr_fresh > pages / UNSTABLE_PART)
+		record->calm = 0;
 	if (budget->plan.exchange + census->nr_fresh > pages / UNSTABLE_PART)
 		record->stable_ms = 0;
 }
@@ -538,7 +555,8 @@ unsigned int ktierd_policy_interval(const struct ktierd_record *record,
  * proportion; so follow the proportion.
  *
  * The very hottest stand out in a short window.  So begin with a short one when
- * the load has changed.
+ * the load has changed.  And of few pages, as of huge ones, chance hides all
+ * finer differences: then half as much is the goal.
  *
  * Return: length in microseconds.
  */
@@ -548,11 +566,14 @@ unsigned int ktierd_policy_window(const struct ktierd_budget *budget,
 	const struct ktierd_census *census = &budget->census;
 	u64 pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
 	/* Those of the lower tier that are new are not among them. */
-	u64 goal = clamp(ktierd_policy_capacity(census) * 5 / 4, pages / 4,
-			 (pages + census->nr_fresh) * 2 / 3);
+	u64 all = pages + census->nr_fresh;
+	u64 goal = clamp(ktierd_policy_capacity(census) *
+			 (census->nr_units < FEW_UNITS ? 5 : 10) / 8, pages / 4,
+			 all * 2 / 3);
 	u64 window = census->window_us;
 
-	if (budget->record.changed)
+	/* Where all is touched, there is no proportion. */
+	if (budget->record.changed || census->nr_touched > all - all / 16)
 		window /= 8;
 	else if (census->nr_touched > goal)
 		window = max(window / 8, window * goal / census->nr_touched);

@@ -17,8 +17,8 @@
 #define KTIERD_SIGHTINGS	2
 
 /*
- * Dirty bits are asked for in so many windows of a table at first, and then in
- * one of so many.
+ * Dirty bits are asked for in so many windows of a table, or of a load, at first,
+ * and then in one of so many.
  */
 #define KTIERD_DIRTY_WINDOWS	8
 #define KTIERD_DIRTY_ROUNDS	16
@@ -38,7 +38,8 @@
  * @touched: those of them that were touched in the window
  * @known: those of the touched that were also watched for writes
  * @written: those that were written
- * @nr_touched: all pages that were touched, watched or not
+ * @nr_units: all pages, small and huge, watched or not
+ * @nr_touched: pages that were touched, a huge one being many
  * @nr_fresh: pages of tables that were not known before
  * @window_us: length of the window
  * @room: pages that promotion may take without touching the headroom
@@ -53,6 +54,7 @@ struct ktierd_census {
 	struct ktierd_histogram touched;
 	struct ktierd_histogram known;
 	struct ktierd_histogram written;
+	u64 nr_units;
 	u64 nr_touched;
 	u64 nr_fresh;
 	unsigned int window_us;
@@ -70,6 +72,8 @@ struct ktierd_census {
  * @written: the same
  * @windows: windows since the load changed
  * @changed: that was in the last one
+ * @calm: windows since then, or since much memory was new
+ * @write_weight: how many reads a write was worth in the last one
  * @stable_ms: time since much had to be exchanged
  * @window_us: length of the last window
  */
@@ -80,6 +84,8 @@ struct ktierd_record {
 	struct ktierd_histogram written;
 	unsigned int windows;
 	bool changed;
+	unsigned int calm;
+	unsigned int write_weight;
 	unsigned int stable_ms;
 	unsigned int window_us;
 };

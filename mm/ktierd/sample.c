@@ -39,15 +39,19 @@
 /* While all sleeps, look at the clock once in about so many tables. */
 #define KTIERD_CLOCK_TABLES	16
 
-/* The sum of a block that sleeps is made again after so many rounds. */
-#define KTIERD_SUM_ROUNDS	128
-
 /*
- * One look in so many is a full one; but all are, of a table that was seen in
- * fewer windows than this.
+ * The sum of a block that sleeps is made again after so many rounds.  Pages may
+ * have gone, or been moved, without being touched.  When there is a sign of
+ * that, it is sooner, but not of all at once.
  */
+#define KTIERD_SUM_ROUNDS	512
+#define KTIERD_DOUBT_ROUNDS	16
+
+/* A process that has lost this part of its memory is such a sign. */
+#define KTIERD_SHRUNK_PART	256
+
+/* One look in so many is a full one. */
 #define KTIERD_FULL_ROUNDS	16
-#define KTIERD_FULL_WINDOWS	3
 
 /* What was used so lately may have been found by a light look. */
 #define KTIERD_OWED_TICKS	4
@@ -99,15 +103,22 @@ static bool every(unsigned int rounds, unsigned long addr,
 	return !((hash_long(addr >> PMD_SHIFT, 16) + round->nr) % rounds);
 }
 
-/* Is what is known of the pages good enough to look at accessed bits only? */
+/* Is what is known of the pages good enough to look at nothing but bits? */
 static bool looks_light(const struct ktierd_block *block,
 			const struct ktierd_round *round, struct mm_struct *mm,
 			unsigned long addr, unsigned long end)
 {
 	return block && block->shape == KTIERD_SMALL && !block->stale &&
 	       end - addr == PMD_SIZE && !mm_has_notifiers(mm) &&
-	       block->windows >= KTIERD_FULL_WINDOWS &&
 	       !every(KTIERD_FULL_ROUNDS, addr, round);
+}
+
+static bool asks_dirty(const struct ktierd_block *block,
+		       const struct ktierd_round *round, unsigned long addr)
+{
+	return round->write_weight &&
+	       (!block || block->windows < KTIERD_DIRTY_WINDOWS || round->dirty ||
+		every(KTIERD_DIRTY_ROUNDS, addr, round));
 }
 
 /* The clearing walk comes by; for the first time in this round, or again. */
@@ -184,17 +195,15 @@ static bool anything_present(void)
 
 static unsigned int look_below(struct ktierd_walk *walk,
 			       struct vm_area_struct *vma, pmd_t *pmd,
-			       unsigned long addr, unsigned long end, bool clear,
-			       bool light, enum page_walk_action *action)
+			       unsigned long addr, unsigned long end, bool light,
+			       enum page_walk_action *action)
 {
 	unsigned int nr;
 
 	look.vma = vma;
 	look.addr = addr;
 	look.end = end;
-	look.clear = clear;
 	look.light = light;
-	look.weight = walk->round->write_weight;
 	look.reclaim = walk->round->reclaim;
 	nr = ktierd_look(&look, pmd);
 	if (!nr)
@@ -229,8 +238,8 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		      enum page_walk_action *action)
 {
 	struct ktierd_block *block = ktierd_history_find(walk->slot, addr);
-	bool light = looks_light(block, walk->round, vma->vm_mm, addr, end);
 	unsigned int nr;
+	bool light;
 
 	if (block_sleeps(block, vma, pmd, addr, end)) {
 		block_begin(walk->slot, block, walk->round, true);
@@ -238,9 +247,12 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 			look_at_clock(walk);
 		return;
 	}
-	if (!light)
+	light = looks_light(block, walk->round, vma->vm_mm, addr, end);
+	if (!light || walk->round->reclaim)
 		note_owed(block);
-	nr = look_below(walk, vma, pmd, addr, end, true, light, action);
+	look.clear = true;
+	look.dirty = asks_dirty(block, walk->round, addr);
+	nr = look_below(walk, vma, pmd, addr, end, light, action);
 	walk->slot->cleaned += look.cleaned;
 	look_at_clock(walk);
 	walk->stop |= walk->slot->cleaned >= KTIERD_FLUSH_TABLES;
@@ -256,6 +268,8 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	}
 	block_begin(walk->slot, block, walk->round, look.quiet);
 	block->light = light;
+	block->dirty = look.dirty;
+	block->unclean = look.unclean;
 	age_pages(block, walk->round);
 }
 
@@ -301,13 +315,19 @@ static int walk_charged(struct ktierd_walk *walk)
 	return ret;
 }
 
-/* Memory was unmapped or swapped out: sums may not be true any more. */
-static void note_size(struct ktierd_slot *slot)
+/* Are there signs that sums are not true any more? */
+static void look_for_doubt(struct ktierd_slot *slot,
+			   const struct ktierd_round *round)
 {
 	unsigned long rss = get_mm_rss(slot->slot.mm);
 
-	slot->shrunk = rss < slot->rss;
-	slot->rss = rss;
+	if (round->others || rss + rss / KTIERD_SHRUNK_PART < slot->rss) {
+		slot->doubt = KTIERD_DOUBT_ROUNDS;
+		slot->rss = rss;
+	} else {
+		slot->doubt -= !!slot->doubt;
+		slot->rss = max(slot->rss, rss);
+	}
 }
 
 static void trace_begin(struct ktierd_slot *slot,
@@ -335,7 +355,7 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->present = 0;
 	slot->young = 0;
 	slot->written = 0;
-	note_size(slot);
+	look_for_doubt(slot, round);
 }
 
 /**
@@ -468,7 +488,7 @@ static bool sum_up(struct ktierd_sum *sum, const struct ktierd_round *round)
 	return all_move;
 }
 
-/* After a full look: what light ones will go by. */
+/* After a full look: what light ones will go by; of a part it is not complete. */
 static void note_places(struct ktierd_block *block,
 			const struct ktierd_round *round)
 {
@@ -476,7 +496,9 @@ static void note_places(struct ktierd_block *block,
 
 	for (group = 0; group < ktierd_block_groups(block); group++)
 		block->group[group].top = pages_on_top(round, group);
-	block->stale = !sum_up(&block->sum, round);
+	block->stale = !sum_up(&block->sum, round) ||
+		       (block->shape == KTIERD_SMALL &&
+			look.end - look.addr != PMD_SIZE);
 }
 
 /* Did a light look find what was there before? Its pages may have changed. */
@@ -534,8 +556,9 @@ static void fall_asleep(struct ktierd_walk *walk, struct ktierd_block *block,
 static bool sum_is_due(const struct ktierd_walk *walk,
 		       const struct ktierd_block *block, unsigned long addr)
 {
-	return block->stale || walk->slot->shrunk ||
-	       every(KTIERD_SUM_ROUNDS, addr, walk->round);
+	return block->stale ||
+	       every(walk->slot->doubt ? KTIERD_DOUBT_ROUNDS : KTIERD_SUM_ROUNDS,
+		     addr, walk->round);
 }
 
 /* Pages may have gone, or moved, without being touched. */
@@ -545,8 +568,10 @@ static void read_sleeping(struct ktierd_walk *walk, struct ktierd_block *block,
 			  enum page_walk_action *action)
 {
 	if (sum_is_due(walk, block, addr)) {
-		if (look_below(walk, vma, pmd, addr, end, false, false,
-			       action) != KTIERD_BLOCK_PAGES)
+		look.clear = false;
+		look.dirty = false;
+		if (look_below(walk, vma, pmd, addr, end, false, action) !=
+		    KTIERD_BLOCK_PAGES)
 			return;
 		block->stale = !sum_up(&block->sum, walk->round);
 	}
@@ -563,24 +588,29 @@ static unsigned int read_below(struct ktierd_walk *walk,
 {
 	unsigned int nr;
 
-	if (block->light && !block->stale) {
-		nr = look_below(walk, vma, pmd, addr, end, false, true, action);
+	look.clear = false;
+	look.dirty = block->dirty;
+	if (block->light && !block->stale && !block->unclean) {
+		nr = look_below(walk, vma, pmd, addr, end, true, action);
 		if (!nr || (nr == KTIERD_BLOCK_PAGES && same_pages(block)))
 			return nr;
 	}
-	return look_below(walk, vma, pmd, addr, end, false, false, action);
+	return look_below(walk, vma, pmd, addr, end, false, action);
 }
 
-/* What was not counted this time has about the levels that it had before. */
+/*
+ * What is not counted this time has about the levels that it had before, unless
+ * things are on the move.
+ */
 static void read_begin(struct ktierd_block *block,
 		       const struct ktierd_round *round, bool count)
 {
 	if (block->read == round->nr)
 		return;
 	block->read = round->nr;
-	if (count) {
-		block->levels_top = 0;
-		block->levels_low = 0;
+	if (count || !round->stable) {
+		block->levels_top = count ? 0 : U32_MAX;
+		block->levels_low = count ? 0 : U32_MAX;
 	}
 	if (!round->late)
 		block->windows += block->windows < U8_MAX;
@@ -591,8 +621,9 @@ static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 {
 	const struct ktierd_round *round = walk->round;
 	bool huge = block->shape == KTIERD_HUGE;
-	unsigned int weight = huge ? KTIERD_BLOCK_PAGES : round->count, group;
-	bool count = huge || block->stale || every(weight, addr, round);
+	bool turn = huge || every(round->watch, addr, round);
+	bool count = turn || block->stale;
+	unsigned int weight = huge ? KTIERD_BLOCK_PAGES : round->watch, group;
 
 	read_begin(block, round, count);
 	if (watched(walk, block, addr))
@@ -600,7 +631,8 @@ static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 	for (group = 0; group < ktierd_block_groups(block); group++)
 		if (look.present[group] && !round->late)
 			update_group(round, block, group);
-	ktierd_census_count(walk, block, &look, &barred, count ? weight : 0);
+	ktierd_census_count(walk, block, &look, &barred, count,
+			    turn ? weight : 0);
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,

@@ -649,6 +649,26 @@ static void pages_from_a_level_on_are_found(struct kunit *test)
 	}
 }
 
+static void pages_of_some_levels_are_found(struct kunit *test)
+{
+	unsigned int round, i;
+	struct ktierd_levels levels;
+	u64 expected;
+	u32 some;
+
+	for (round = 0; round < ROUNDS; round++) {
+		any_histories();
+		ktierd_levels_get(&levels, &heat, any_pages(), COLD_TICKS);
+		some = any_pages();
+		expected = 0;
+		for (i = 0; i < KTIERD_GROUP_PAGES; i++)
+			if (some >> ktierd_levels_at(&levels, i) & 1)
+				expected |= 1ULL << i;
+		KUNIT_ASSERT_EQ(test, ktierd_levels_among(&levels, some),
+				expected);
+	}
+}
+
 static void levels_that_are_there_are_named(struct kunit *test)
 {
 	static struct ktierd_histogram histogram;
@@ -712,6 +732,7 @@ static struct kunit_case heat_cases[] = {
 	KUNIT_CASE(levels_without_scores_come_from_idleness),
 	KUNIT_CASE(count_is_the_sum_over_pages),
 	KUNIT_CASE(pages_from_a_level_on_are_found),
+	KUNIT_CASE(pages_of_some_levels_are_found),
 	KUNIT_CASE(levels_that_are_there_are_named),
 	{}
 };

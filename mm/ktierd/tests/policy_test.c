@@ -31,6 +31,7 @@ static u64 seed;
 static int start(struct kunit *test)
 {
 	memset(&budget, 0, sizeof(budget));
+	census->nr_units = 100000;
 	census->may_move = NO_LIMIT;
 	census->window_us = 20000;
 	census->write_weight = 1;
@@ -256,7 +257,16 @@ static void small_gains_are_sought_at_first_only(struct kunit *test)
 	rounds(1);
 	KUNIT_EXPECT_EQ(test, plan->exchange, 0);
 
-	/* But large ones always, as of pages that were not there before. */
+	/* When much is new, too. */
+	census->nr_fresh = 1;
+	rounds(1);
+	census->nr_fresh = 0;
+	rounds(14);
+	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
+	rounds(2);
+	KUNIT_EXPECT_EQ(test, plan->exchange, 0);
+
+	/* But large ones always. */
 	watch(25, MANY, 100);
 	rounds(20);
 	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
@@ -767,6 +777,18 @@ static void change_of_the_load_starts_learning_anew(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, record->touched.nr[28][0], 100);
 }
 
+static void other_weight_of_writes_starts_learning_anew(struct kunit *test)
+{
+	census->write_weight = 2;
+	load(20, 90, 10);
+	KUNIT_EXPECT_EQ(test, record->windows, 20);
+	census->write_weight = 1;
+	load(1, 90, 10);
+	KUNIT_EXPECT_EQ(test, record->windows, 0);
+	load(3, 90, 10);
+	KUNIT_EXPECT_EQ(test, record->windows, 3);
+}
+
 static void hot_pages_that_are_dropped_are_a_change(struct kunit *test)
 {
 	load(10, 90, 10);
@@ -928,12 +950,29 @@ static void window_leaves_some_pages_untouched(struct kunit *test)
 	census->nr_touched = 600;
 	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
 			20000);
-	census->nr_touched = 1200;
+	census->nr_touched = 800;
 	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			10000);
-	census->nr_fresh = 900;
-	KUNIT_EXPECT_GT(test, ktierd_policy_window(&budget, 1000, 1000000),
 			15000);
+	census->nr_fresh = 900;
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
+			28125);
+}
+
+/* Of few, the hottest have to stand out. */
+static void window_touches_less_of_few_pages(struct kunit *test)
+{
+	census->nr_units = 4095;
+	KUNIT_EXPECT_EQ(test, next_window(602), 19933);
+	census->nr_units = 4096;
+	KUNIT_EXPECT_EQ(test, next_window(800), 20000);
+}
+
+static void window_that_touches_all_is_far_too_long(struct kunit *test)
+{
+	census->top.nr[WARM][0] = 900;
+	census->nr_touched = 890;
+	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
+			2500);
 }
 
 /* Where little fits, a quarter of all is to be touched. */
@@ -988,7 +1027,7 @@ static void window_is_right_on_the_largest_machine(struct kunit *test)
 			200000);
 	census->nr_touched = ALL_PAGES;
 	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			62500);
+			12500);
 }
 
 static void plan_is_right_on_the_largest_machine(struct kunit *test)
@@ -1079,6 +1118,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(young_experience_is_forgotten_fast),
 	KUNIT_CASE(shift_follows_the_windows),
 	KUNIT_CASE(change_of_the_load_starts_learning_anew),
+	KUNIT_CASE(other_weight_of_writes_starts_learning_anew),
 	KUNIT_CASE(hot_pages_that_are_dropped_are_a_change),
 	KUNIT_CASE(faster_load_is_no_change),
 	KUNIT_CASE(load_too_fast_for_the_window_is_no_change),
@@ -1096,6 +1136,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(window_grows_when_too_little_is_touched),
 	KUNIT_CASE(window_stays_when_enough_is_touched),
 	KUNIT_CASE(window_leaves_some_pages_untouched),
+	KUNIT_CASE(window_touches_less_of_few_pages),
+	KUNIT_CASE(window_that_touches_all_is_far_too_long),
 	KUNIT_CASE(window_touches_enough_to_learn_from),
 	KUNIT_CASE(window_is_short_again_after_a_change),
 	KUNIT_CASE(window_stays_within_bounds),

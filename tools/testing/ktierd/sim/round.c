@@ -147,6 +147,7 @@ static void read_group(const struct machine *machine, struct block *block,
 						 group->present & group->top,
 						 &census->top);
 	block->levels_low |= ktierd_levels_count(&levels, up, &census->low);
+	census->nr_units += hweight64(group->present);
 	if (!machine->late)
 		census->nr_touched += hweight64(bits->touched);
 	if (block->windows == 1)
@@ -157,6 +158,7 @@ static void read_group(const struct machine *machine, struct block *block,
 static bool looks_light(const struct machine *machine, const struct block *block)
 {
 	return block->kind == BLOCK_SMALL && block->windows > KTIERD_DIRTY_WINDOWS &&
+	       machine->budget.record.windows >= KTIERD_DIRTY_WINDOWS &&
 	       (block - machine->block + machine->round) % KTIERD_DIRTY_ROUNDS;
 }
 
@@ -236,6 +238,7 @@ static void add_census(struct machine *machine, struct ktierd_census *census,
 	add_times(&all->touched, &census->touched, 1);
 	add_times(&all->known, &census->known, 1);
 	add_times(&all->written, &census->written, 1);
+	all->nr_units += census->nr_units * block->weight;
 	all->nr_touched += census->nr_touched * pages;
 	all->nr_fresh += census->nr_fresh * pages;
 	memset(census, 0, sizeof(*census));
