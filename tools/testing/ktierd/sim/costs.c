@@ -12,13 +12,13 @@
  * "sim" counts them anew and puts them in the place of these.
  */
 struct costs costs = {
-	.pte_visit		= 52,
-	.idle_visit		= 700,
-	.sum_rounds		= 128,
+	.pte_visit		= 47,
+	.idle_visit		= 280,
+	.sum_rounds		= 512,
 	.huge_visit		= 900,
 	.table			= 2000,
 	.mm			= 3000,
-	.page_moved		= 28000,
+	.page_moved		= 7000,
 	.heat_small		= 3000,
 	.heat_huge		= 1300,
 	.visits			= 2,
