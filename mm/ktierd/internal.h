@@ -150,7 +150,7 @@ struct ktierd_pace {
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
  * @busy: its mmap_lock was not to be had
- * @doubt: for so many more visits, sums of blocks that sleep may be untrue
+ * @doubt: for so many more visits, pages may not be where they were
  * @rss: pages it had at most, since that was so
  * @cleaned: tables with dirty bits that were cleared since the last flush
  * @present: pages that the walk has found
@@ -202,7 +202,7 @@ struct ktierd_slot {
  * @slice_end_ns: the clearing walks of a slice take until then
  * @late: the window was far longer than it was to be, and tells nothing
  * @reclaim: somebody has reclaimed since the last round
- * @others: somebody else has moved pages since the last round
+ * @others: somebody else has moved many pages
  * @rested: the interval is much longer than a window
  * @stable: the placement is about what it should be
  * @watch: every so many blocks are watched for what their pages are worth, and

@@ -69,6 +69,9 @@
 /* What was moved is noted until the end of such an epoch. */
 #define KTIERD_EPOCH_MS		(32 * MSEC_PER_SEC)
 
+/* Others that move this part of the marked pages are noticed. */
+#define KTIERD_OTHERS_PART	256
+
 /*
  * What pages of a level do is learned from about this many pages, and from fewer
  * while the placement is stable.
@@ -572,16 +575,20 @@ static bool reclaim_active(void)
 	return active;
 }
 
-/* Has anybody else moved pages, from wherever to wherever? */
+/*
+ * Has anybody else moved as many pages, from wherever to wherever, as would make
+ * a difference to ours, since that was so last?
+ */
 static bool others_move(void)
 {
 	u64 now = nr_events(PGMIGRATE_SUCCESS) - ktierd_pages_promoted() -
 		  ktierd_pages_demoted();
 	static u64 before;
-	bool move = now != before;
 
+	if (now - before <= everyone.census.nr_units / KTIERD_OTHERS_PART)
+		return false;
 	before = now;
-	return move;
+	return true;
 }
 
 static void begin_round(void)
@@ -602,6 +609,9 @@ static void begin_round(void)
 		       (u64)round.window_us * KTIERD_RESTED_WINDOWS;
 	round.reclaim = reclaim_active();
 	round.others = others_move();
+	/* What was known of places is not true any more. */
+	if (round.others)
+		everyone.record.stable_ms = 0;
 	round.stable = ktierd_policy_stable(&everyone.record);
 	round.watch = div_u64(everyone.census.nr_units,
 			      round.stable ? KTIERD_WATCH_STABLE :

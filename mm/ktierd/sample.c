@@ -47,6 +47,9 @@
 #define KTIERD_SUM_ROUNDS	512
 #define KTIERD_DOUBT_ROUNDS	16
 
+/* And of tables that do not sleep each gets a full look in the first of these. */
+#define KTIERD_DOUBT_FULL	4
+
 /* A process that has lost this part of its memory is such a sign. */
 #define KTIERD_SHRUNK_PART	256
 
@@ -104,13 +107,18 @@ static bool every(unsigned int rounds, unsigned long addr,
 }
 
 /* Is what is known of the pages good enough to look at nothing but bits? */
-static bool looks_light(const struct ktierd_block *block,
-			const struct ktierd_round *round, struct mm_struct *mm,
-			unsigned long addr, unsigned long end)
+static bool looks_light(const struct ktierd_walk *walk,
+			const struct ktierd_block *block, unsigned long addr,
+			unsigned long end)
 {
+	unsigned int doubt = walk->slot->doubt, rounds = KTIERD_FULL_ROUNDS;
+
+	if (doubt > KTIERD_DOUBT_ROUNDS - KTIERD_DOUBT_FULL)
+		rounds = KTIERD_DOUBT_FULL;
 	return block && block->shape == KTIERD_SMALL && !block->stale &&
-	       end - addr == PMD_SIZE && !mm_has_notifiers(mm) &&
-	       !every(KTIERD_FULL_ROUNDS, addr, round);
+	       end - addr == PMD_SIZE &&
+	       !mm_has_notifiers(walk->slot->slot.mm) &&
+	       !every(rounds, addr, walk->round);
 }
 
 static bool asks_dirty(const struct ktierd_block *block,
@@ -247,7 +255,7 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 			look_at_clock(walk);
 		return;
 	}
-	light = looks_light(block, walk->round, vma->vm_mm, addr, end);
+	light = looks_light(walk, block, addr, end);
 	if (!light || walk->round->reclaim)
 		note_owed(block);
 	look.clear = true;
