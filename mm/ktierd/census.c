@@ -158,6 +158,15 @@ static u32 count_levels(const struct ktierd_levels *levels, u64 pages,
 }
 
 /*
+ * What is stale is counted each time, so it would stand for too many; and huge
+ * pages are few.
+ */
+static bool stands_for_others(const struct ktierd_block *block)
+{
+	return block->shape == KTIERD_SMALL && !block->stale;
+}
+
+/*
  * A page that can't move has no part in the plan: it would stand for room that
  * nobody can have, or for a promotion that never comes. If it is one that
  * belongs on the other side, count why it stays.
@@ -173,7 +182,7 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 	unsigned int nr_pages = bit_pages(block);
 	struct ktierd_levels levels;
 
-	if (block->shape == KTIERD_SMALL) {
+	if (stands_for_others(block)) {
 		all_top = &some_top.histogram;
 		all_low = &some_low.histogram;
 	}
@@ -189,8 +198,11 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 	up = barred->up == KTIERD_MOVABLE ? low & can_move(look, group) : 0;
 	count_stuck(look, barred, group, (top & cold & ~down) | (low & hot & ~up),
 		    top, nr_pages);
-	if (block->windows < KTIERD_SIGHTINGS)
+	if (block->windows < KTIERD_SIGHTINGS) {
+		/* Later: it may not be counted then. */
+		block->levels_low = U32_MAX;
 		up = 0;
+	}
 	block->levels_top |= count_levels(&levels, down, all_top, nr_pages);
 	block->levels_low |= count_levels(&levels, up, all_low, nr_pages);
 }
@@ -322,7 +334,7 @@ static void trace_levels(struct ktierd_walk *walk,
  * @block: its histories, which know of the window; gets the levels it has
  * @look: what was found
  * @barred: what keeps pages of its VMA from moving
- * @count: count its pages by level, for itself or for others
+ * @count: count its pages by level; of a stale block for itself, else for others
  * @weight: how many pages each of its own, or of its bits, stands for when nodes
  *	are counted; 0: others stand for it
  */
@@ -333,7 +345,7 @@ void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 {
 	if (count)
 		count_groups(walk, block, look, barred, weight);
-	if (block->shape == KTIERD_SMALL)
+	if (stands_for_others(block))
 		count_all(block, look, count);
 	count_tracked(block);
 	count_walked(walk, block, look);

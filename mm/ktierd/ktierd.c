@@ -584,8 +584,12 @@ static bool others_move(void)
 	u64 now = nr_events(PGMIGRATE_SUCCESS) - ktierd_pages_promoted() -
 		  ktierd_pages_demoted();
 	static u64 before;
+	u64 pages = 0;
+	int nid;
 
-	if (now - before <= everyone.census.nr_units / KTIERD_OTHERS_PART)
+	for_each_node_state(nid, N_MEMORY)
+		pages += ktierd_node_pages(nid);
+	if (now - before <= pages / KTIERD_OTHERS_PART)
 		return false;
 	before = now;
 	return true;

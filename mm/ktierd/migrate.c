@@ -68,11 +68,11 @@ static struct {
 	int nid;
 } *targets;
 
-/* Batches of all processes, one after the other; never 0. */
-static u32 batch_nr = 1;
-
 /* Top-tier nodes with room, the same. */
 static nodemask_t roomy;
+
+/* Batches of all processes, one after the other; never 0. */
+static u32 batch_nr = 1;
 
 const char * const ktierd_fail_names[KTIERD_NR_FAILS] = {
 	[KTIERD_BUSY]		= "busy",

@@ -57,7 +57,7 @@
 /* Too few pages to tell a change of the load from chance. */
 #define CHANGE_PAGES		64
 
-/* Of no more than this many, only the hottest can be told from the others. */
+/* Of fewer than this, only the hottest can be told from the others. */
 #define FEW_UNITS		4096
 
 /* What is known well. */

@@ -38,7 +38,7 @@
  * @touched: those of them that were touched in the window
  * @known: those of the touched that were also watched for writes
  * @written: those that were written
- * @nr_units: all pages, small and huge, watched or not
+ * @nr_units: all pages of tables that do not sleep, small and huge, watched or not
  * @nr_touched: pages that were touched, a huge one being many
  * @nr_fresh: pages of tables that were not known before
  * @window_us: length of the window

@@ -47,7 +47,10 @@
 #define KTIERD_SUM_ROUNDS	512
 #define KTIERD_DOUBT_ROUNDS	16
 
-/* And of tables that do not sleep each gets a full look in the first of these. */
+/*
+ * And if others have moved pages, each table that does not sleep gets a full look
+ * in so many rounds before that.
+ */
 #define KTIERD_DOUBT_FULL	4
 
 /* A process that has lost this part of its memory is such a sign. */
@@ -113,7 +116,7 @@ static bool looks_light(const struct ktierd_walk *walk,
 {
 	unsigned int doubt = walk->slot->doubt, rounds = KTIERD_FULL_ROUNDS;
 
-	if (doubt > KTIERD_DOUBT_ROUNDS - KTIERD_DOUBT_FULL)
+	if (doubt > KTIERD_DOUBT_ROUNDS)
 		rounds = KTIERD_DOUBT_FULL;
 	return block && block->shape == KTIERD_SMALL && !block->stale &&
 	       end - addr == PMD_SIZE &&
@@ -323,17 +326,19 @@ static int walk_charged(struct ktierd_walk *walk)
 	return ret;
 }
 
-/* Are there signs that sums are not true any more? */
+/* Are there signs that pages are not where they were? */
 static void look_for_doubt(struct ktierd_slot *slot,
 			   const struct ktierd_round *round)
 {
 	unsigned long rss = get_mm_rss(slot->slot.mm);
 
-	if (round->others || rss + rss / KTIERD_SHRUNK_PART < slot->rss) {
-		slot->doubt = KTIERD_DOUBT_ROUNDS;
+	slot->doubt -= !!slot->doubt;
+	if (round->others)
+		slot->doubt = KTIERD_DOUBT_ROUNDS + KTIERD_DOUBT_FULL;
+	if (rss + rss / KTIERD_SHRUNK_PART < slot->rss) {
+		slot->doubt = max_t(u8, slot->doubt, KTIERD_DOUBT_ROUNDS);
 		slot->rss = rss;
 	} else {
-		slot->doubt -= !!slot->doubt;
 		slot->rss = max(slot->rss, rss);
 	}
 }
