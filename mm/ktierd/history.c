@@ -10,8 +10,8 @@
  * keeps it. While nothing is present there it stands still.
  *
  * Walks go from one table to the next.  So the blocks of neighbours stand
- * together in a leaf, and the last leaf is remembered: to look one up in a tree
- * takes more instructions than all else that is done for a table asleep.
+ * together in a leaf, and the last leaf is remembered: to look one up in a tree,
+ * twice a round, takes a good part of what a table asleep costs.
  *
  * They are charged to the memory cgroup of the process, which is what makes
  * them: the caller sets it as the active one.
@@ -32,18 +32,6 @@ struct ktierd_leaf {
 
 static struct kmem_cache *block_cache;
 
-static unsigned int shape_groups(enum ktierd_shape shape)
-{
-	switch (shape) {
-	case KTIERD_SMALL:
-		return KTIERD_GROUPS;
-	case KTIERD_HUGE:
-		return 1;
-	default:
-		return 0;
-	}
-}
-
 static struct ktierd_block *block_alloc(enum ktierd_shape shape, gfp_t gfp)
 {
 	struct ktierd_block *block;
@@ -52,7 +40,7 @@ static struct ktierd_block *block_alloc(enum ktierd_shape shape, gfp_t gfp)
 	if (shape == KTIERD_SMALL)
 		block = kmem_cache_zalloc(block_cache, gfp);
 	else
-		block = kzalloc(struct_size(block, group, shape_groups(shape)),
+		block = kzalloc(struct_size(block, group, shape == KTIERD_HUGE),
 				gfp);
 	if (!block)
 		return NULL;
@@ -81,7 +69,7 @@ static void merge_groups(struct ktierd_heat *into,
 	unsigned int group;
 
 	ktierd_heat_uniform(into, KTIERD_IDLE_MAX);
-	for (group = 0; group < shape_groups(from->shape); group++)
+	for (group = 0; group < ktierd_block_groups(from); group++)
 		ktierd_heat_merge(into, &from->group[group].heat, ~0ULL);
 }
 
@@ -112,7 +100,7 @@ static void block_convert(struct ktierd_block *to,
 	else
 		merge_groups(&whole, from);
 	to->idle = ktierd_heat_idle(&whole, 0);
-	for (group = 0; group < shape_groups(to->shape); group++)
+	for (group = 0; group < ktierd_block_groups(to); group++)
 		ktierd_heat_spread(&to->group[group].heat, &whole);
 }
 

@@ -155,7 +155,7 @@ static u64 mean_part_touched(const struct ktierd_record *record)
 
 /*
  * Has the load changed?  If pages that used to be touched in more windows than
- * most are not any more, in proportion to what others are.  Only the proportion
+ * the mean are not any more, in proportion to what others are.  Only the proportion
  * counts, because a load that does more of the same touches more of everything.
  */
 static bool load_changed(const struct ktierd_record *record,

@@ -908,6 +908,11 @@ static void many_new_pages_are_no_stability(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, record->stable_ms, 0);
 }
 
+static unsigned int window(void)
+{
+	return ktierd_policy_window(&budget, 1000, 1000000);
+}
+
 /* After a window of 20 ms that touched so many, with room for 800 of 2400. */
 static unsigned int next_window(u64 nr_touched)
 {
@@ -915,7 +920,7 @@ static unsigned int next_window(u64 nr_touched)
 	census->top.nr[WARM][0] = 800;
 	census->low.nr[WARM][0] = 1600;
 	census->nr_touched = nr_touched;
-	return ktierd_policy_window(&budget, 1000, 1000000);
+	return window();
 }
 
 static void window_shrinks_when_too_much_is_touched(struct kunit *test)
@@ -948,14 +953,11 @@ static void window_leaves_some_pages_untouched(struct kunit *test)
 {
 	census->top.nr[WARM][0] = 900;
 	census->nr_touched = 600;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			20000);
+	KUNIT_EXPECT_EQ(test, window(), 20000);
 	census->nr_touched = 800;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			15000);
+	KUNIT_EXPECT_EQ(test, window(), 15000);
 	census->nr_fresh = 900;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			28125);
+	KUNIT_EXPECT_EQ(test, window(), 28125);
 }
 
 /* Of few, the hottest have to stand out. */
@@ -971,8 +973,7 @@ static void window_that_touches_all_is_far_too_long(struct kunit *test)
 {
 	census->top.nr[WARM][0] = 900;
 	census->nr_touched = 890;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			2500);
+	KUNIT_EXPECT_EQ(test, window(), 2500);
 }
 
 /* Where little fits, a quarter of all is to be touched. */
@@ -981,8 +982,7 @@ static void window_touches_enough_to_learn_from(struct kunit *test)
 	census->top.nr[WARM][0] = 100;
 	census->low.nr[WARM][0] = 3900;
 	census->nr_touched = 500;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			40000);
+	KUNIT_EXPECT_EQ(test, window(), 40000);
 }
 
 static void window_is_short_again_after_a_change(struct kunit *test)
@@ -1007,14 +1007,11 @@ static void window_stays_within_bounds(struct kunit *test)
 
 static void window_gets_by_without_capacity_or_length(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			160000);
+	KUNIT_EXPECT_EQ(test, window(), 160000);
 	census->nr_touched = 1;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			2500);
+	KUNIT_EXPECT_EQ(test, window(), 2500);
 	census->window_us = 0;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			1000);
+	KUNIT_EXPECT_EQ(test, window(), 1000);
 }
 
 static void window_is_right_on_the_largest_machine(struct kunit *test)
@@ -1023,11 +1020,9 @@ static void window_is_right_on_the_largest_machine(struct kunit *test)
 	census->top.nr[WARM][0] = ALL_PAGES / 2;
 	census->low.nr[WARM][0] = ALL_PAGES / 2;
 	census->nr_touched = ALL_PAGES * 5 / 16;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			200000);
+	KUNIT_EXPECT_EQ(test, window(), 200000);
 	census->nr_touched = ALL_PAGES;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_window(&budget, 1000, 1000000),
-			12500);
+	KUNIT_EXPECT_EQ(test, window(), 12500);
 }
 
 static void plan_is_right_on_the_largest_machine(struct kunit *test)

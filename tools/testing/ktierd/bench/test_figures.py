@@ -215,6 +215,14 @@ class Threads(unittest.TestCase):
         run = {"threads_ns": {"ktierd": 2e9, "kswapd0": 0}, "counted_s": 40.0}
         self.assertEqual(figures.threads_percent(run), {"ktierd": 5.0})
 
+    def test_a_visit_is_counted_from_the_start_and_from_half_time(self):
+        run = {"ktierd_before": {"pages_scanned": 100, "scan_ms": 1},
+               "ktierd": {"pages_scanned": 20100, "scan_ms": 5}}
+        self.assertAlmostEqual(figures.instructions_per_visit(run), 50)
+        self.assertIsNone(figures.instructions_per_visit(run, "ktierd_half"))
+        run["ktierd_half"] = {"pages_scanned": 10100, "scan_ms": 4}
+        self.assertAlmostEqual(figures.instructions_per_visit(run, "ktierd_half"), 25)
+
 
 class Comparison(unittest.TestCase):
     """Who wins where."""
