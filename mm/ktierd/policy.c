@@ -69,13 +69,6 @@
  */
 #define UNSTABLE_PART		256
 
-struct ranking {
-	u32 worth[KTIERD_CELLS];
-	u64 variance[KTIERD_CELLS];
-	u8 order[KTIERD_CELLS];		/* from the least worth */
-	u32 least;			/* what an exchange has to bring */
-};
-
 static unsigned int cell_level(unsigned int cell)
 {
 	return cell / KTIERD_CLASSES;
@@ -291,7 +284,7 @@ static u32 least_gain(const struct ktierd_record *record)
 				LEAST_GAIN : SETTLED_GAIN);
 }
 
-static void rank_cells(struct ranking *ranking,
+static void rank_cells(struct ktierd_ranking *ranking,
 		       const struct ktierd_record *record,
 		       unsigned int write_weight)
 {
@@ -323,7 +316,7 @@ static void rank_cells(struct ranking *ranking,
 }
 
 /* Is that an exchange pays more than chance? */
-static bool is_sure(const struct ranking *ranking, unsigned int up,
+static bool is_sure(const struct ktierd_ranking *ranking, unsigned int up,
 		    unsigned int down)
 {
 	s64 gain = (s64)ranking->worth[up] - ranking->worth[down] -
@@ -346,8 +339,9 @@ struct cursor {
 };
 
 /* Pass over empty cells, and over pages that are spoken for. */
-static bool cursor_find(struct cursor *cursor, const struct ranking *ranking,
-			int step, u64 *skip)
+static bool cursor_find(struct cursor *cursor,
+			const struct ktierd_ranking *ranking, int step,
+			u64 *skip)
 {
 	u64 passed;
 
@@ -369,7 +363,7 @@ static bool cursor_find(struct cursor *cursor, const struct ranking *ranking,
  * @filling: go up anyway, into room that is free
  * @shortfall: go down anyway
  */
-static u64 find_exchange(const struct ranking *ranking,
+static u64 find_exchange(const struct ktierd_ranking *ranking,
 			 const struct ktierd_census *census, u64 filling,
 			 u64 shortfall)
 {
@@ -418,7 +412,8 @@ static void set_quota(struct ktierd_quota *quota, u64 pages, u64 may_move)
 }
 
 /* Where a quota ends that is filled in the order of worth. */
-static void end_quota(struct ktierd_quota *quota, const struct ranking *ranking,
+static void end_quota(struct ktierd_quota *quota,
+		      const struct ktierd_ranking *ranking,
 		      const struct ktierd_histogram *histogram, int step)
 {
 	int at = step > 0 ? 0 : KTIERD_CELLS - 1;
@@ -437,7 +432,8 @@ static void end_quota(struct ktierd_quota *quota, const struct ranking *ranking,
 	quota->at_rank = left;
 }
 
-static void make_plan(struct ktierd_plan *plan, const struct ranking *ranking,
+static void make_plan(struct ktierd_plan *plan,
+		      const struct ktierd_ranking *ranking,
 		      const struct ktierd_census *census, bool sure)
 {
 	u64 shortfall, filling = 0, down;
@@ -484,13 +480,13 @@ void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms)
 {
 	struct ktierd_census *census = &budget->census;
 	struct ktierd_record *record = &budget->record;
-	struct ranking ranking;
+	struct ktierd_ranking *ranking = &budget->ranking;
 	u64 pages;
 
 	record->stable_ms += min(passed_ms, (unsigned int)-1 - record->stable_ms);
 	learn(record, census);
-	rank_cells(&ranking, record, census->write_weight);
-	make_plan(&budget->plan, &ranking, census,
+	rank_cells(ranking, record, census->write_weight);
+	make_plan(&budget->plan, ranking, census,
 		  record->windows >= KTIERD_SIGHTINGS);
 
 	pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);

@@ -125,10 +125,25 @@ struct ktierd_plan {
 };
 
 /**
+ * struct ktierd_ranking - what the pages of each cell are worth
+ * @worth: uses a window, as learned
+ * @variance: of that
+ * @order: the cells, from the least worth
+ * @least: what an exchange has to bring
+ */
+struct ktierd_ranking {
+	u32 worth[KTIERD_CELLS];
+	u64 variance[KTIERD_CELLS];
+	u8 order[KTIERD_CELLS];
+	u32 least;
+};
+
+/**
  * struct ktierd_budget - what a group of processes has of the top tier
  * @census: what this round has found of their pages
  * @record: what earlier ones have taught
  * @plan: what is to be done
+ * @ranking: for whoever makes the plan; too large for a stack
  *
  * A cut belongs to a budget.  Today there is one, of all processes.
  */
@@ -136,6 +151,7 @@ struct ktierd_budget {
 	struct ktierd_census census;
 	struct ktierd_record record;
 	struct ktierd_plan plan;
+	struct ktierd_ranking ranking;
 };
 
 void ktierd_policy_begin(struct ktierd_budget *budget);
