@@ -45,6 +45,7 @@ int ktierd_get_process(struct mm_struct *mm);
 void ktierd_tunables_changed(void);
 
 int __ktierd_enter(struct mm_struct *mm);
+void __ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm);
 void __ktierd_exit(struct mm_struct *mm);
 
 /*
@@ -54,7 +55,7 @@ void __ktierd_exit(struct mm_struct *mm);
 static inline void ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm)
 {
 	if (test_bit(MMF_VM_TIER, &oldmm->flags))
-		__ktierd_enter(mm);
+		__ktierd_fork(mm, oldmm);
 }
 
 static inline int ktierd_execve(struct mm_struct *mm)

@@ -123,21 +123,39 @@ static u64 can_move(const struct ktierd_look *look, unsigned int group)
 	return look->light ? look->present[group] : look->movable[group];
 }
 
+/* Pages that may go to the other side, as far as the VMA is concerned. */
+static u64 not_barred(const struct ktierd_look *look, unsigned int group,
+		      enum ktierd_fail own, enum ktierd_fail shared)
+{
+	u64 pages = own == KTIERD_MOVABLE ? can_move(look, group) : 0;
+
+	return shared == KTIERD_MOVABLE ? pages : pages & ~look->shared[group];
+}
+
+static enum ktierd_fail why_stuck(const struct ktierd_look *look,
+				  const struct ktierd_barred *barred,
+				  unsigned int group, unsigned int i, bool top)
+{
+	bool shared = look->shared[group] >> i & 1;
+
+	if (!(can_move(look, group) >> i & 1))
+		return look->why[group * KTIERD_GROUP_PAGES + i];
+	if (top)
+		return shared ? barred->shared_down : barred->down;
+	return shared ? barred->shared_up : barred->up;
+}
+
 /* Pages that belong on the other side and can't go there. */
 static void count_stuck(const struct ktierd_look *look,
 			const struct ktierd_barred *barred, unsigned int group,
 			u64 stuck, u64 top, unsigned int nr_pages)
 {
-	enum ktierd_fail why;
 	unsigned int i;
 
 	for (; stuck; stuck &= stuck - 1) {
 		i = __ffs64(stuck);
-		if (!(can_move(look, group) >> i & 1))
-			why = look->why[group * KTIERD_GROUP_PAGES + i];
-		else
-			why = top >> i & 1 ? barred->down : barred->up;
-		ktierd_count_fail(why, nr_pages);
+		ktierd_count_fail(why_stuck(look, barred, group, i, top >> i & 1),
+				  nr_pages);
 	}
 }
 
@@ -166,6 +184,62 @@ static bool stands_for_others(const struct ktierd_block *block)
 	return block->shape == KTIERD_SMALL && !block->stale;
 }
 
+/* How hot the pages of a table are that others map, too, in their use. */
+static struct ktierd_shared shared;
+
+static void get_shared_levels(const struct ktierd_round *round,
+			      const struct ktierd_block *block,
+			      const struct ktierd_look *look)
+{
+	unsigned int group;
+	u64 any = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		any |= look->shared[group];
+	if (!any)
+		return;
+	memset(&shared, 0, sizeof(shared));
+	for (group = 0; group < ktierd_block_groups(block); group++) {
+		shared.pages[group] = look->shared[group];
+		shared.top[group] = block->group[group].top;
+	}
+	ktierd_share_levels(&shared, look->addr & PMD_MASK,
+			    block->shape == KTIERD_HUGE, round->cold_ticks);
+}
+
+/* What others map, too, is as hot as its hottest use. */
+static void get_levels(struct ktierd_levels *levels,
+		       const struct ktierd_round *round,
+		       const struct ktierd_block *block,
+		       const struct ktierd_look *look, unsigned int group)
+{
+	ktierd_levels_get(levels, &block->group[group].heat,
+			  block->group[group].top & look->present[group],
+			  round->cold_ticks);
+	if (look->shared[group])
+		ktierd_levels_max(levels, &shared.levels[group],
+				  look->shared[group]);
+}
+
+/*
+ * Which levels there are: also of those that are counted with another process,
+ * as either may move them.
+ */
+static u32 count_pages(const struct ktierd_look *look, unsigned int group,
+		       const struct ktierd_levels *levels, u64 pages,
+		       struct ktierd_histogram *histogram,
+		       unsigned int nr_pages)
+{
+	static struct ktierd_histogram nowhere;	/* never read */
+	u64 elsewhere = pages & look->elsewhere[group];
+	u32 seen = 0;
+
+	if (elsewhere)
+		seen = count_levels(levels, elsewhere, &nowhere, nr_pages);
+	return seen | count_levels(levels, pages & ~elsewhere, histogram,
+				   nr_pages);
+}
+
 /*
  * A page that can't move has no part in the plan: it would stand for room that
  * nobody can have, or for a promotion that never comes. If it is one that
@@ -187,15 +261,14 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 		all_low = &some_low.histogram;
 	}
 
-	ktierd_levels_get(&levels, &block->group[group].heat, top,
-			  walk->round->cold_ticks);
+	get_levels(&levels, walk->round, block, look, group);
 	hot = ktierd_levels_from(&levels, ktierd_hot_level());
 	cold = ~ktierd_levels_from(&levels, KTIERD_LEVEL_COLD + 1);
-	add_tier(&on_top, top, hot, cold);
-	add_tier(&on_low, low, hot, cold);
+	add_tier(&on_top, top & ~look->elsewhere[group], hot, cold);
+	add_tier(&on_low, low & ~look->elsewhere[group], hot, cold);
 
-	down = barred->down == KTIERD_MOVABLE ? top & can_move(look, group) : 0;
-	up = barred->up == KTIERD_MOVABLE ? low & can_move(look, group) : 0;
+	down = top & not_barred(look, group, barred->down, barred->shared_down);
+	up = low & not_barred(look, group, barred->up, barred->shared_up);
 	count_stuck(look, barred, group, (top & cold & ~down) | (low & hot & ~up),
 		    top, nr_pages);
 	if (block->windows < KTIERD_SIGHTINGS) {
@@ -203,8 +276,10 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 		block->levels_low = U32_MAX;
 		up = 0;
 	}
-	block->levels_top |= count_levels(&levels, down, all_top, nr_pages);
-	block->levels_low |= count_levels(&levels, up, all_low, nr_pages);
+	block->levels_top |= count_pages(look, group, &levels, down, all_top,
+					 nr_pages);
+	block->levels_low |= count_pages(look, group, &levels, up, all_low,
+					 nr_pages);
 }
 
 static void count_node(int nid, const struct tier_count *tier, unsigned int nr,
@@ -240,6 +315,7 @@ static void count_groups(struct ktierd_walk *walk, struct ktierd_block *block,
 
 	memset(&on_top, 0, sizeof(on_top));
 	memset(&on_low, 0, sizeof(on_low));
+	get_shared_levels(walk->round, block, look);
 	for (group = 0; group < ktierd_block_groups(block); group++)
 		if (look->present[group])
 			count_group(walk, block, look, barred, group);
@@ -278,12 +354,15 @@ static void count_walked(struct ktierd_walk *walk,
 			 const struct ktierd_look *look)
 {
 	struct ktierd_census *census = &walk->slot->budget->census;
-	unsigned int present = 0, young = 0, written = 0, group;
-	unsigned int nr_pages = bit_pages(block);
+	unsigned int present = 0, young = 0, written = 0, own = 0, touched = 0;
+	unsigned int nr_pages = bit_pages(block), group;
 
 	for (group = 0; group < KTIERD_GROUPS; group++) {
 		present += hweight64(look->present[group]);
 		young += hweight64(look->young[group]);
+		own += hweight64(look->present[group] & ~look->elsewhere[group]);
+		touched += hweight64(look->young[group] &
+				     ~look->elsewhere[group]);
 		if (ktierd_writes_known(block, look))
 			written += hweight64(look->written[group]);
 	}
@@ -291,9 +370,9 @@ static void count_walked(struct ktierd_walk *walk,
 	walk->slot->young += young * nr_pages;
 	walk->slot->written += written * nr_pages;
 	if (!walk->round->late)
-		census->nr_touched += young * nr_pages;
+		census->nr_touched += touched * nr_pages;
 	if (block->windows == 1)
-		census->nr_fresh += present * nr_pages;
+		census->nr_fresh += own * nr_pages;
 	census->nr_units += present;
 }
 

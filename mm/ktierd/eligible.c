@@ -105,13 +105,26 @@ bool ktierd_owner_limits(struct mm_struct *mm, struct ktierd_limits *limits)
 }
 
 /**
+ * ktierd_policy_by_page() - may the pages of a VMA have policies of their own?
+ * @vma: the VMA
+ *
+ * Return: true of shared memory, which may have one for each range of the file.
+ */
+bool ktierd_policy_by_page(struct vm_area_struct *vma)
+{
+	return vma->vm_ops && vma->vm_ops->get_policy;
+}
+
+/**
  * ktierd_vma_limits() - where the pages of a VMA may live
  * @vma: the VMA, mmap_lock held
  * @addr: the page; shared memory may have several policies
  * @owner: limits of the owner of its mm
- * @limits: the answer
+ * @limits: the answer; may be @owner
+ *
+ * Return: true if the memory has a policy of its own.
  */
-void ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
+bool ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
 		       const struct ktierd_limits *owner,
 		       struct ktierd_limits *limits)
 {
@@ -121,9 +134,10 @@ void ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
 	*limits = *owner;
 	pol = __get_vma_policy(vma, addr, &ilx);
 	if (!pol)
-		return;
+		return false;
 	policy_nodes(pol, &limits->policy);
 	mpol_cond_put(pol);
+	return true;
 }
 
 /**
@@ -156,15 +170,17 @@ static bool folio_half_unmapped(struct folio *folio)
 /**
  * ktierd_folio_movable() - may a folio be moved?
  * @folio: the folio, mapped and the page-table lock held
+ * @asked: all who may map it have asked for tiering
  *
  * What is found here may change the next moment; migration checks references
  * and the lock again, and fails.
  *
  * Return: KTIERD_MOVABLE, or why not.
  */
-enum ktierd_fail ktierd_folio_movable(struct folio *folio)
+enum ktierd_fail ktierd_folio_movable(struct folio *folio, bool asked)
 {
-	if (folio_test_ksm(folio) || folio_likely_mapped_shared(folio))
+	if (folio_test_ksm(folio) ||
+	    (!asked && folio_likely_mapped_shared(folio)))
 		return KTIERD_SHARED;
 	if (folio_maybe_dma_pinned(folio))
 		return KTIERD_PINNED;

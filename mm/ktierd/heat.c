@@ -579,6 +579,86 @@ unsigned int ktierd_levels_class(const struct ktierd_levels *levels,
 }
 
 /**
+ * ktierd_levels_uniform() - pages that are all alike
+ * @levels: the answer
+ * @level: how hot they are
+ * @class: what part of their uses is writes
+ */
+void ktierd_levels_uniform(struct ktierd_levels *levels, unsigned int level,
+			   unsigned int class)
+{
+	unsigned int k;
+
+	for (k = 0; k < KTIERD_LEVEL_BITS; k++)
+		levels->bit[k] = level >> k & 1 ? ~0ULL : 0;
+	for (k = 0; k < KTIERD_CLASS_BITS; k++)
+		levels->class[k] = class >> k & 1 ? ~0ULL : 0;
+}
+
+static u64 join(u64 low, u64 high, unsigned int first)
+{
+	return first ? low >> first | high << (KTIERD_GROUP_PAGES - first) : low;
+}
+
+/**
+ * ktierd_levels_join() - as many pages as a group has, from two groups in a row
+ * @levels: the answer; may be @low
+ * @low: the group where they begin
+ * @high: the one after it
+ * @first: the page of @low where they begin
+ */
+void ktierd_levels_join(struct ktierd_levels *levels,
+			const struct ktierd_levels *low,
+			const struct ktierd_levels *high, unsigned int first)
+{
+	unsigned int k;
+
+	for (k = 0; k < KTIERD_LEVEL_BITS; k++)
+		levels->bit[k] = join(low->bit[k], high->bit[k], first);
+	for (k = 0; k < KTIERD_CLASS_BITS; k++)
+		levels->class[k] = join(low->class[k], high->class[k], first);
+}
+
+/**
+ * ktierd_levels_whole() - a whole is as hot as its hottest part
+ * @levels: heat of the parts, and then of the whole
+ */
+void ktierd_levels_whole(struct ktierd_levels *levels)
+{
+	unsigned int level;
+	u64 pages = hottest(levels, ~0ULL, &level);
+
+	ktierd_levels_uniform(levels, level,
+			      ktierd_levels_class(levels, fls64(pages) - 1));
+}
+
+static void choose(u64 *number, const u64 *other, unsigned int bits, u64 pages)
+{
+	while (bits--)
+		number[bits] = (number[bits] & ~pages) | (other[bits] & pages);
+}
+
+/**
+ * ktierd_levels_max() - what several use is as hot as its hottest use
+ * @levels: heat of the group
+ * @other: heat of the same pages in another's use
+ * @pages: which of them it is asked for
+ */
+void ktierd_levels_max(struct ktierd_levels *levels,
+		       const struct ktierd_levels *other, u64 pages)
+{
+	u64 hotter = 0, same = pages;
+	unsigned int k = KTIERD_LEVEL_BITS;
+
+	while (k--) {
+		hotter |= same & other->bit[k] & ~levels->bit[k];
+		same &= ~(other->bit[k] ^ levels->bit[k]);
+	}
+	choose(levels->bit, other->bit, KTIERD_LEVEL_BITS, hotter);
+	choose(levels->class, other->class, KTIERD_CLASS_BITS, hotter);
+}
+
+/**
  * ktierd_idle_level() - how warm a page without a score is
  * @idle: ticks for which it has been idle
  * @cold_ticks: idle for this many ticks is cold; 0: nothing is

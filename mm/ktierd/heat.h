@@ -108,6 +108,14 @@ unsigned int ktierd_levels_at(const struct ktierd_levels *levels,
 			      unsigned int i);
 unsigned int ktierd_levels_class(const struct ktierd_levels *levels,
 				 unsigned int i);
+void ktierd_levels_uniform(struct ktierd_levels *levels, unsigned int level,
+			   unsigned int class);
+void ktierd_levels_join(struct ktierd_levels *levels,
+			const struct ktierd_levels *low,
+			const struct ktierd_levels *high, unsigned int first);
+void ktierd_levels_whole(struct ktierd_levels *levels);
+void ktierd_levels_max(struct ktierd_levels *levels,
+		       const struct ktierd_levels *other, u64 pages);
 unsigned int ktierd_idle_level(unsigned int idle, unsigned int cold_ticks);
 
 #endif /* _MM_KTIERD_HEAT_H */

@@ -13,6 +13,7 @@
  *	heat.c		what a history says; pure
  *	policy.c	who belongs in the top tier; pure
  *	eligible.c	which VMAs, folios and nodes are allowed
+ *	share.c		pages that several processes map
  *	migrate.c	isolate, batch, move, put back, count why not
  *	sysfs.c		/sys/kernel/mm/ktierd
  */
@@ -92,6 +93,7 @@ struct ktierd_group {
  * @dirty: it asked for dirty bits, too
  * @unclean: and left some that must not be cleared
  * @stale: @sum and @top of groups are not true any more, or not complete
+ * @shared: some of its pages are mapped by others, too, who have all asked
  * @sum: what is there, when it was last looked at
  * @group: KTIERD_GROUPS groups, one, or none, by the shape
  */
@@ -113,6 +115,7 @@ struct ktierd_block {
 	bool dirty;
 	bool unclean;
 	bool stale;
+	bool shared;
 	struct ktierd_sum sum;
 	struct ktierd_group group[];
 };
@@ -143,6 +146,7 @@ struct ktierd_pace {
  * @nr_blocks: how many blocks there are
  * @nr_met: how many of them the clearing walks of the round have met
  * @exiting: the mm is on its way out and the thread has to free the slot
+ * @forked: it has a child, so that pages are shared that were not
  * @round: round of the last visit
  * @from: the slice that is being sampled begins here
  * @next: and ends here; the next one begins there
@@ -159,8 +163,8 @@ struct ktierd_pace {
  * @demote: how moving down goes
  * @promote: how moving up goes
  *
- * @slot and @exiting are protected by the registry's lock, all else belongs to
- * the thread.  The slot holds a reference on mm_count, never on mm_users.
+ * @slot and @exiting are protected by the registry's lock, under which @forked is
+ * set; all else belongs to the thread.  The slot holds a reference on mm_count, never on mm_users.
  */
 struct ktierd_slot {
 	struct mm_slot slot;
@@ -171,6 +175,7 @@ struct ktierd_slot {
 	unsigned long nr_blocks;
 	unsigned long nr_met;
 	bool exiting;
+	bool forked;
 	bool marked;
 	bool busy;
 	u8 doubt;
@@ -279,10 +284,38 @@ static inline struct folio *ktierd_pmd_folio(struct vm_area_struct *vma,
  * struct ktierd_barred - what keeps all pages of a VMA from changing tiers
  * @up: why they can't go up; KTIERD_MOVABLE if they can
  * @down: the same for down
+ * @shared_up: why those can't go up that others map, too
+ * @shared_down: the same for down
  */
 struct ktierd_barred {
 	enum ktierd_fail up;
 	enum ktierd_fail down;
+	enum ktierd_fail shared_up;
+	enum ktierd_fail shared_down;
+};
+
+/**
+ * enum ktierd_asked - have all asked for tiering who may map pages of a VMA?
+ * @KTIERD_ALL_ASKED: yes
+ * @KTIERD_NOT_ASKED: no, or they are too many
+ * @KTIERD_ASK_LATER: that can't be told now
+ */
+enum ktierd_asked {
+	KTIERD_ALL_ASKED,
+	KTIERD_NOT_ASKED,
+	KTIERD_ASK_LATER,
+};
+
+/**
+ * struct ktierd_shared - pages of a table that others map, too
+ * @pages: which; any of the table as long as that is not known
+ * @top: those in the top tier
+ * @levels: how hot they are in the others' use; of a huge page the first
+ */
+struct ktierd_shared {
+	u64 pages[KTIERD_GROUPS];
+	u64 top[KTIERD_GROUPS];
+	struct ktierd_levels levels[KTIERD_GROUPS];
 };
 
 extern const char * const ktierd_fail_names[KTIERD_NR_FAILS];
@@ -348,6 +381,7 @@ struct ktierd_pages {
  *	and @owed, unless @reclaim
  * @dirty: ask for dirty bits too
  * @reclaim: reclaim is at work, and wants to know what was used
+ * @asked: all who may map pages of the VMA have asked for tiering
  * @owed: pages that were used, and reclaim was not told
  * @notify: there may be secondary MMUs, which have to be asked
  * @nonleaf: the accessed bit of the PMD tells something
@@ -360,7 +394,9 @@ struct ktierd_pages {
  * @written: those with a dirty bit that means written since the last clearing
  * @movable: those that can move, as far as the folio is concerned
  * @why: why those can't that can't
- * @on: pages by node; this, @written and @movable of a reading look only
+ * @shared: those that others map as well; only if @asked
+ * @elsewhere: those of them that are to be counted with another process
+ * @on: pages by node; this, @written, @movable and @shared of a reading look only
  *
  * Of a light look @written has what has a dirty bit, even if it is @unclean.
  */
@@ -372,6 +408,7 @@ struct ktierd_look {
 	bool light;
 	bool dirty;
 	bool reclaim;
+	bool asked;
 	u64 owed[KTIERD_GROUPS];
 	bool notify;
 	bool nonleaf;
@@ -383,6 +420,8 @@ struct ktierd_look {
 	u64 young[KTIERD_GROUPS];
 	u64 written[KTIERD_GROUPS];
 	u64 movable[KTIERD_GROUPS];
+	u64 shared[KTIERD_GROUPS];
+	u64 elsewhere[KTIERD_GROUPS];
 	s8 why[KTIERD_BLOCK_PAGES];
 	struct ktierd_pages *on;
 };
@@ -397,6 +436,9 @@ static inline bool ktierd_writes_known(const struct ktierd_block *block,
 /* ktierd.c */
 bool ktierd_slot_alive(struct ktierd_slot *slot);
 struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
+void ktierd_slots_lock(void);
+void ktierd_slots_unlock(void);
+struct ktierd_slot *ktierd_slot_find(struct mm_struct *mm);
 pid_t ktierd_slot_pid(struct ktierd_slot *slot);
 bool ktierd_enabled(void);
 void ktierd_set_enabled(bool on);
@@ -464,13 +506,14 @@ int ktierd_history_init(void);
 bool ktierd_vma_tierable(struct vm_area_struct *vma);
 bool ktierd_vma_wanted(struct vm_area_struct *vma);
 bool ktierd_owner_limits(struct mm_struct *mm, struct ktierd_limits *limits);
-void ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
+bool ktierd_policy_by_page(struct vm_area_struct *vma);
+bool ktierd_vma_limits(struct vm_area_struct *vma, unsigned long addr,
 		       const struct ktierd_limits *owner,
 		       struct ktierd_limits *limits);
 bool ktierd_owner_allows(struct mm_struct *mm, int nid);
 enum ktierd_fail ktierd_allowed(nodemask_t *nodes,
 				const struct ktierd_limits *limits);
-enum ktierd_fail ktierd_folio_movable(struct folio *folio);
+enum ktierd_fail ktierd_folio_movable(struct folio *folio, bool asked);
 bool ktierd_dirty_known(struct vm_area_struct *vma, struct folio *folio);
 enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 					const struct ktierd_limits *limits,
@@ -481,6 +524,17 @@ enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 u64 ktierd_node_room(int nid);
 void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall);
 bool ktierd_tiers(nodemask_t *top);
+
+/* share.c */
+enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,
+				     struct vm_area_struct *vma);
+enum ktierd_asked ktierd_share_asked(void);
+void ktierd_share_limits(struct ktierd_limits *its, bool policy);
+bool ktierd_share_elsewhere(struct mm_struct *mm, struct folio *folio);
+void ktierd_share_levels(struct ktierd_shared *shared, unsigned long addr,
+			 bool huge, unsigned int cold_ticks);
+void ktierd_share_moved(unsigned long addr, const u64 *moved, u64 *before,
+			bool huge);
 
 /* migrate.c */
 void ktierd_migrate_demote(struct ktierd_slot *slot,

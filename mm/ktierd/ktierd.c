@@ -289,6 +289,56 @@ int __ktierd_enter(struct mm_struct *mm)
 }
 
 /**
+ * ktierd_slots_lock() - look at processes that are not the cursor
+ *
+ * None of them goes until ktierd_slots_unlock().  A spinlock is held.
+ */
+void ktierd_slots_lock(void)
+	__acquires(&ktierd_lock)
+{
+	spin_lock(&ktierd_lock);
+}
+
+/**
+ * ktierd_slots_unlock() - and let them go
+ */
+void ktierd_slots_unlock(void)
+	__releases(&ktierd_lock)
+{
+	spin_unlock(&ktierd_lock);
+}
+
+/**
+ * ktierd_slot_find() - the slot of a process
+ * @mm: its mm, of which nothing is asked but where it is; ktierd_slots_lock() held
+ *
+ * Return: the slot, NULL if there is none.
+ */
+struct ktierd_slot *ktierd_slot_find(struct mm_struct *mm)
+{
+	struct mm_slot *mm_slot = mm_slot_lookup(slot_hash, mm);
+
+	return mm_slot ? mm_slot_entry(mm_slot, struct ktierd_slot, slot) : NULL;
+}
+
+/**
+ * __ktierd_fork() - register a child
+ * @mm: its mm, which nobody else knows of
+ * @oldmm: its parent's, which is registered; mmap_lock held for writing
+ */
+void __ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm)
+{
+	struct ktierd_slot *parent;
+
+	ktierd_slots_lock();
+	parent = ktierd_slot_find(oldmm);
+	if (parent)
+		WRITE_ONCE(parent->forked, true);
+	ktierd_slots_unlock();
+	__ktierd_enter(mm);
+}
+
+/**
  * __ktierd_exit() - unregister a process whose page tables will be taken away
  * @mm: its mm; mmap_lock not held
  *

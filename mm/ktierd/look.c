@@ -172,9 +172,14 @@ static __always_inline void note_page(struct ktierd_look *look, int nid,
 static void note_folio(struct ktierd_look *look, struct folio *folio,
 		       unsigned int group, u64 bit)
 {
-	enum ktierd_fail why = ktierd_folio_movable(folio);
+	enum ktierd_fail why = ktierd_folio_movable(folio, look->asked);
 
 	note_page(look, folio_nid(folio), group, bit);
+	if (look->asked && folio_likely_mapped_shared(folio)) {
+		look->shared[group] |= bit;
+		if (ktierd_share_elsewhere(look->vma->vm_mm, folio))
+			look->elsewhere[group] |= bit;
+	}
 	if (why == KTIERD_MOVABLE)
 		look->movable[group] |= bit;
 	else
@@ -374,6 +379,8 @@ static void look_begin(struct ktierd_look *look)
 	memset(look->young, 0, sizeof(look->young));
 	memset(look->written, 0, sizeof(look->written));
 	memset(look->movable, 0, sizeof(look->movable));
+	memset(look->shared, 0, sizeof(look->shared));
+	memset(look->elsewhere, 0, sizeof(look->elsewhere));
 	if (!look->clear && !look->light)
 		for_each_node_state(nid, N_MEMORY)
 			memset(&look->on[nid], 0, sizeof(look->on[nid]));

@@ -14,6 +14,7 @@
  * a lower tier that is full makes room for a later try.
  */
 
+#include <linux/error-injection.h>
 #include <linux/memory-tiers.h>
 #include <linux/migrate.h>
 #include <linux/slab.h>
@@ -61,11 +62,22 @@ static struct {
 	struct list_head large;
 } *isolated;
 
-/* Where pages of a node go, worked out once for each VMA and lock hold. */
-static struct {
+/**
+ * struct target - where pages of a node go
+ * @known: that is worked out
+ * @why: why they can't go anywhere, or KTIERD_MOVABLE
+ * @nid: the node
+ */
+struct target {
 	bool known;
 	enum ktierd_fail why;
 	int nid;
+};
+
+/* By node, worked out once for each VMA and lock hold. */
+static struct {
+	struct target own;
+	struct target shared;	/* of what others map, too */
 } *targets;
 
 /* Top-tier nodes with room, the same. */
@@ -265,12 +277,6 @@ static void move_batch(struct ktierd_walk *walk)
 		move->quota->pages = 0;
 }
 
-/* Shared memory may have a policy for each range of the file. */
-static bool policy_by_page(struct vm_area_struct *vma)
-{
-	return vma->vm_ops && vma->vm_ops->get_policy;
-}
-
 /* May pages of the VMA go where the move would take them? */
 static bool vma_allowed(const struct ktierd_move *move,
 			struct vm_area_struct *vma)
@@ -279,7 +285,7 @@ static bool vma_allowed(const struct ktierd_move *move,
 
 	if (!move->promote)
 		nodes_andnot(nodes, node_states[N_MEMORY], nodes);
-	return policy_by_page(vma) ||
+	return ktierd_policy_by_page(vma) ||
 	       ktierd_allowed(&nodes, &move->walk.vma) == KTIERD_MOVABLE;
 }
 
@@ -291,6 +297,7 @@ static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 	if (!move->quota->pages || !ktierd_walk_limits(walk, vma) ||
 	    !vma_allowed(move, vma))
 		return false;
+	ktierd_share_learn(walk, vma);
 	memset(targets, 0, sizeof(*targets) * nr_node_ids);
 	nodes_clear(roomy);
 	for_each_node_mask(nid, walk->round->top)
@@ -299,55 +306,51 @@ static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 	return true;
 }
 
-static enum ktierd_fail find_target(struct ktierd_move *move,
-				    struct vm_area_struct *vma,
-				    unsigned long addr, int nid)
+static void work_out_target(struct ktierd_move *move, int nid,
+			    const struct ktierd_limits *limits,
+			    struct target *target)
 {
 	const nodemask_t *top = &move->walk.round->top;
-	const struct ktierd_limits *limits = &move->walk.vma;
-
-	if (policy_by_page(vma))
-		ktierd_vma_limits(vma, addr, &move->walk.owner,
-				  &move->walk.vma);
-	else if (targets[nid].known)
-		return targets[nid].why;
 
 	if (move->promote)
-		targets[nid].why = ktierd_promotion_target(nid, top, limits,
-							   &roomy,
-							   &targets[nid].nid);
+		target->why = ktierd_promotion_target(nid, top, limits, &roomy,
+						      &target->nid);
 	else
-		targets[nid].why = ktierd_demotion_target(nid, top, limits,
-							  &targets[nid].nid);
-	targets[nid].known = true;
-	return targets[nid].why;
+		target->why = ktierd_demotion_target(nid, top, limits,
+						     &target->nid);
+	target->known = true;
 }
 
-static enum ktierd_fail isolate(struct ktierd_move *move, struct folio *folio,
-				struct vm_area_struct *vma, unsigned long addr,
-				bool whole)
+static const struct target *find_target(struct ktierd_move *move,
+					struct vm_area_struct *vma,
+					unsigned long addr, int nid, bool shared)
 {
-	int nid = folio_nid(folio);
-	struct list_head *list;
-	enum ktierd_fail why;
+	struct target *target = shared ? &targets[nid].shared :
+					 &targets[nid].own;
+	bool by_page = ktierd_policy_by_page(vma), its_own = false;
+	struct ktierd_limits limits;
 
-	if (!whole)
-		return KTIERD_PARTIAL;
-	why = ktierd_folio_movable(folio);
-	if (why == KTIERD_MOVABLE)
-		why = find_target(move, vma, addr, nid);
-	if (why != KTIERD_MOVABLE)
-		return why;
-
-	list = folio_test_large(folio) ? &isolated[targets[nid].nid].large :
-					 &isolated[targets[nid].nid].small;
-	if (!isolate_folio_to_list(folio, list))
-		return KTIERD_BUSY;
-	/* Not to the youngest generation over there. */
-	if (!move->promote)
-		folio_clear_active(folio);
-	return KTIERD_MOVABLE;
+	if (target->known && !by_page)
+		return target;
+	limits = move->walk.vma;
+	if (by_page)
+		its_own = ktierd_vma_limits(vma, addr, &move->walk.owner,
+					    &limits);
+	if (shared)
+		ktierd_share_limits(&limits, !its_own);
+	work_out_target(move, nid, &limits, target);
+	return target;
 }
+
+/*
+ * The page-table lock is held, which keeps the folio.  It stands alone so that
+ * it can be made to fail.
+ */
+static noinline int ktierd_isolate_folio(struct folio *folio, struct list_head *list)
+{
+	return isolate_folio_to_list(folio, list) ? 0 : -EBUSY;
+}
+ALLOW_ERROR_INJECTION(ktierd_isolate_folio, ERRNO);
 
 static bool wanted(const struct ktierd_move *move, unsigned int rank)
 {
@@ -355,29 +358,35 @@ static bool wanted(const struct ktierd_move *move, unsigned int rank)
 			       ktierd_quota_wants_cold(move->quota, rank);
 }
 
-/* How hot the pages of a group are: it is asked for one page after the other. */
-static struct {
-	const struct ktierd_block *block;
-	unsigned int group;
-	struct ktierd_levels levels;
-} known;
+/* How hot the pages of the block are that is looked at. */
+static struct ktierd_levels known[KTIERD_GROUPS];
+/* And those that others map, too: as hot as their hottest use. */
+static struct ktierd_shared known_shared;
 
-static const struct ktierd_levels *group_levels(const struct ktierd_move *move,
-						const struct ktierd_block *block,
-						unsigned int group)
+/* Ahead of the page-table lock. */
+static void learn_levels(const struct ktierd_move *move,
+			 const struct ktierd_block *block, unsigned long addr)
 {
-	if (known.block != block || known.group != group) {
-		ktierd_levels_get(&known.levels, &block->group[group].heat,
-				  move->promote ? 0 : ~0ULL,
-				  move->walk.round->cold_ticks);
-		known.block = block;
-		known.group = group;
-	}
-	return &known.levels;
+	unsigned int cold_ticks = move->walk.round->cold_ticks, group;
+	u64 top = move->promote ? 0 : ~0ULL;
+
+	for (group = 0; group < ktierd_block_groups(block); group++)
+		ktierd_levels_get(&known[group], &block->group[group].heat, top,
+				  cold_ticks);
+	if (!block->shared)
+		return;
+	memset(known_shared.pages, 0xff, sizeof(known_shared.pages));
+	memset(known_shared.top, (u8)top, sizeof(known_shared.top));
+	ktierd_share_levels(&known_shared, addr, block->shape == KTIERD_HUGE,
+			    cold_ticks);
+	for (group = 0; group < ktierd_block_groups(block); group++)
+		ktierd_levels_max(&known_shared.levels[group], &known[group],
+				  ~0ULL);
 }
 
 static unsigned int page_rank(struct ktierd_move *move,
-			      const struct ktierd_block *block, unsigned int i)
+			      const struct ktierd_block *block, unsigned int i,
+			      bool shared)
 {
 	const struct ktierd_plan *plan = &move->walk.slot->budget->plan;
 	const struct ktierd_levels *levels;
@@ -388,7 +397,8 @@ static unsigned int page_rank(struct ktierd_move *move,
 					  move->walk.round->cold_ticks);
 		return plan->rank[level][0];
 	}
-	levels = group_levels(move, block, i / KTIERD_GROUP_PAGES);
+	levels = shared ? &known_shared.levels[i / KTIERD_GROUP_PAGES] :
+			  &known[i / KTIERD_GROUP_PAGES];
 	i %= KTIERD_GROUP_PAGES;
 	level = ktierd_levels_at(levels, i);
 	return plan->rank[level][ktierd_levels_class(levels, i)];
@@ -398,72 +408,183 @@ static unsigned int page_rank(struct ktierd_move *move,
 static u64 candidates(const struct ktierd_move *move,
 		      const struct ktierd_block *block, unsigned int group)
 {
+	u32 levels = move->quota->levels;
 	u64 top, pages;
 
 	if (block->shape == KTIERD_IDLE)
 		return ~0ULL;
 	top = block->group[group].top;
-	pages = ktierd_levels_among(group_levels(move, block, group),
-				    move->quota->levels);
+	pages = ktierd_levels_among(&known[group], levels);
+	if (block->shared)
+		pages |= ktierd_levels_among(&known_shared.levels[group],
+					     levels);
 	if (!block->stale)
 		pages &= move->promote ? ~top : top;
 	return pages;
 }
 
-static void note_moved(const struct ktierd_move *move,
-		       struct ktierd_block *block, unsigned int i,
-		       unsigned int nr_pages, int nid)
-{
-	u64 page = 1ULL << i % KTIERD_GROUP_PAGES;
-	struct ktierd_heat *heat;
+/**
+ * struct mapped - a folio that may move, and where a process maps it
+ * @folio: the folio
+ * @vma: the VMA
+ * @addr: its first page there
+ * @block: histories of its pages
+ * @first: its first page in the block
+ * @nr: pages of it that are mapped, 1 for a huge page
+ * @whole: that is all of it
+ * @shared: others map it as well
+ */
+struct mapped {
+	struct folio *folio;
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	struct ktierd_block *block;
+	unsigned int first;
+	unsigned int nr;
+	bool whole;
+	bool shared;
+};
 
-	block->batch = batch_nr;
-	ktierd_history_moved(block, i, nid, targets[nid].nid, move->promote);
-	if (block->shape == KTIERD_IDLE)
-		return;
-	heat = &block->group[i / KTIERD_GROUP_PAGES].heat;
-	if (heat->moved & page)
-		atomic64_add(nr_pages, &pages_returned);
-	ktierd_heat_moved(heat, page);
+static unsigned int mapped_pages(const struct mapped *it)
+{
+	return it->whole ? folio_nr_pages(it->folio) : it->nr;
+}
+
+/* Why does it stay?  If it does not it is isolated, for the node @to. */
+static enum ktierd_fail isolate(struct ktierd_move *move,
+				const struct mapped *it, int *to)
+{
+	bool asked = it->shared && ktierd_share_asked() == KTIERD_ALL_ASKED;
+	const struct target *target;
+	enum ktierd_fail why;
+	struct list_head *list;
+
+	why = it->whole ? ktierd_folio_movable(it->folio, asked) :
+			  KTIERD_PARTIAL;
+	if (why != KTIERD_MOVABLE) {
+		it->block->stale = true;	/* that was not known */
+		return why;
+	}
+	target = find_target(move, it->vma, it->addr, folio_nid(it->folio),
+			     it->shared);
+	if (target->why != KTIERD_MOVABLE)
+		return target->why;
+
+	list = folio_test_large(it->folio) ? &isolated[target->nid].large :
+					     &isolated[target->nid].small;
+	if (ktierd_isolate_folio(it->folio, list))
+		return KTIERD_BUSY;
+	/* Not to the youngest generation over there. */
+	if (!move->promote)
+		folio_clear_active(it->folio);
+	*to = target->nid;
+	return KTIERD_MOVABLE;
 }
 
 /*
- * Isolate a folio if it is to move.
- * @first: its first page in the block
- * @nr: pages of it that are mapped here
+ * Pages of a table that others map, too, and that have been isolated: the others
+ * are told when the page-table lock is dropped.  And which of them are known to
+ * have been moved before, lately.
  */
-static void consider(struct ktierd_move *move, struct folio *folio,
-		     struct vm_area_struct *vma, unsigned long addr,
-		     struct ktierd_block *block, unsigned int first,
-		     unsigned int nr, bool whole)
+static struct {
+	u64 moved[KTIERD_GROUPS];
+	u64 before[KTIERD_GROUPS];
+	bool any;
+} to_tell;
+
+static void tell_others(unsigned long addr, bool huge)
 {
-	unsigned int nr_pages = whole ? folio_nr_pages(folio) : nr;
-	int nid = folio_nid(folio);
+	unsigned int group, returned = 0;
+
+	if (!to_tell.any)
+		return;
+	ktierd_share_moved(addr, to_tell.moved, to_tell.before, huge);
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		returned += hweight64(to_tell.before[group]);
+	atomic64_add(huge ? returned * KTIERD_BLOCK_PAGES : returned,
+		     &pages_returned);
+	memset(&to_tell, 0, sizeof(to_tell));
+}
+
+static void note_returned(const struct mapped *it, unsigned int group, u64 page,
+			  bool before)
+{
+	if (it->shared) {
+		to_tell.any = true;
+		to_tell.moved[group] |= page;
+		to_tell.before[group] |= before ? page : 0;
+	} else if (before) {
+		atomic64_add(mapped_pages(it) / it->nr, &pages_returned);
+	}
+}
+
+static void note_moved(const struct ktierd_move *move, const struct mapped *it,
+		       unsigned int i, int from, int to)
+{
+	unsigned int group = i / KTIERD_GROUP_PAGES;
+	u64 page = 1ULL << i % KTIERD_GROUP_PAGES;
+	struct ktierd_heat *heat;
+
+	it->block->batch = batch_nr;
+	ktierd_history_moved(it->block, i, from, to, move->promote);
+	if (it->block->shape == KTIERD_IDLE)
+		return;
+	heat = &it->block->group[group].heat;
+	note_returned(it, group, page, heat->moved & page);
+	ktierd_heat_moved(heat, page);
+}
+
+static void note_isolated(struct ktierd_move *move, const struct mapped *it,
+			  int from, int to)
+{
+	unsigned int i;
+
+	for (i = 0; i < it->nr; i++)
+		note_moved(move, it, it->first + i, from, to);
+	if (!move->batch)
+		move->first = it->addr;
+	move->batch += mapped_pages(it);
+	if (move->batch >= KTIERD_BATCH_PAGES)
+		move->walk.stop = true;
+}
+
+/*
+ * Is it too early to say whether a shared page is to move?  Whether all have
+ * asked could not be told, or nobody knew that it is one when it was counted.
+ */
+static bool too_early(const struct mapped *it)
+{
+	return it->shared && ktierd_share_asked() != KTIERD_NOT_ASKED &&
+	       (ktierd_share_asked() == KTIERD_ASK_LATER || !it->block->shared);
+}
+
+/* Isolate a folio if it is to move. */
+static void consider(struct ktierd_move *move, struct mapped *it)
+{
+	int nid = folio_nid(it->folio), to;
 	unsigned int i, rank = 0;
 	enum ktierd_fail why;
 
 	if (node_isset(nid, move->walk.round->top) == move->promote)
 		return;
-	for (i = 0; i < nr; i++)
-		rank = max(rank, page_rank(move, block, first + i));
+	it->shared = folio_likely_mapped_shared(it->folio);
+	if (too_early(it)) {
+		it->block->stale = true;
+		return;
+	}
+	for (i = 0; i < it->nr; i++)
+		rank = max(rank, page_rank(move, it->block, it->first + i,
+					   it->shared && it->block->shared));
 	if (!wanted(move, rank))
 		return;
 
-	why = isolate(move, folio, vma, addr, whole);
+	why = isolate(move, it, &to);
 	if (why != KTIERD_MOVABLE) {
-		/* If the folio is the reason, that was not known. */
-		block->stale |= !whole || ktierd_folio_movable(folio) == why;
-		count_stay(move, why, nr_pages);
+		count_stay(move, why, mapped_pages(it));
 		return;
 	}
-	ktierd_quota_take(move->quota, rank, nr_pages);
-	for (i = 0; i < nr; i++)
-		note_moved(move, block, first + i, nr_pages / nr, nid);
-	if (!move->batch)
-		move->first = addr;
-	move->batch += nr_pages;
-	if (move->batch >= KTIERD_BATCH_PAGES)
-		move->walk.stop = true;
+	ktierd_quota_take(move->quota, rank, mapped_pages(it));
+	note_isolated(move, it, nid, to);
 }
 
 /**
@@ -534,9 +655,15 @@ static unsigned int consider_pte(struct ktierd_move *move,
 			nr = table_batch(table, folio, begin);
 		}
 	}
-	addr = table->addr + begin * PAGE_SIZE;
-	consider(move, folio, table->vma, addr, table->block, begin, nr,
-		 nr == folio_nr_pages(folio));
+	consider(move, &(struct mapped){
+		.folio	= folio,
+		.vma	= table->vma,
+		.addr	= table->addr + begin * PAGE_SIZE,
+		.block	= table->block,
+		.first	= begin,
+		.nr	= nr,
+		.whole	= nr == folio_nr_pages(folio),
+	});
 	return begin + nr;
 }
 
@@ -563,7 +690,6 @@ static bool find_candidates(struct ktierd_move *move, struct table *table)
 	unsigned int group;
 	u64 any = 0;
 
-	known.block = NULL;
 	for (group = 0; group < KTIERD_GROUPS; group++) {
 		table->pages[group] = candidates(move, table->block, group);
 		any |= table->pages[group];
@@ -599,6 +725,7 @@ static void move_table(struct ktierd_move *move, struct table *table, pmd_t *pmd
 	table->pte = start - table->first;
 	consider_table(move, table);
 	pte_unmap_unlock(start, ptl);
+	tell_others(table->addr, false);
 }
 
 static void move_huge(struct ktierd_move *move, struct vm_area_struct *vma,
@@ -606,9 +733,16 @@ static void move_huge(struct ktierd_move *move, struct vm_area_struct *vma,
 {
 	struct folio *folio = ktierd_pmd_folio(vma, addr, *pmd);
 
-	known.block = NULL;
-	if (folio && block->shape == KTIERD_HUGE)
-		consider(move, folio, vma, addr, block, 0, 1, true);
+	if (!folio || block->shape != KTIERD_HUGE)
+		return;
+	consider(move, &(struct mapped){
+		.folio	= folio,
+		.vma	= vma,
+		.addr	= addr,
+		.block	= block,
+		.nr	= 1,
+		.whole	= true,
+	});
 }
 
 static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
@@ -627,11 +761,13 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 
 	if (!block_wanted(move, table.block))
 		return;
+	learn_levels(move, table.block, table.addr);
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
 		__acquire(ptl);	/* which sparse can't see */
 		move_huge(move, vma, addr, pmd, table.block);
 		spin_unlock(ptl);
+		tell_others(table.addr, true);
 		return;
 	}
 	if (table.block->shape == KTIERD_HUGE)	/* split since it was sampled */

@@ -333,6 +333,10 @@ static void look_for_doubt(struct ktierd_slot *slot,
 	unsigned long rss = get_mm_rss(slot->slot.mm);
 
 	slot->doubt -= !!slot->doubt;
+	if (READ_ONCE(slot->forked)) {
+		WRITE_ONCE(slot->forked, false);
+		slot->doubt = max_t(u8, slot->doubt, KTIERD_DOUBT_ROUNDS);
+	}
 	if (round->others)
 		slot->doubt = KTIERD_DOUBT_ROUNDS + KTIERD_DOUBT_FULL;
 	if (rss + rss / KTIERD_SHRUNK_PART < slot->rss) {
@@ -412,15 +416,29 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 	return ret;
 }
 
+static void allowed_ways(const struct ktierd_round *round,
+			 const struct ktierd_limits *limits,
+			 enum ktierd_fail *up, enum ktierd_fail *down)
+{
+	nodemask_t top = round->top, low;
+
+	nodes_andnot(low, node_states[N_MEMORY], top);
+	*up = ktierd_allowed(&top, limits);
+	*down = ktierd_allowed(&low, limits);
+}
+
 static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 {
-	nodemask_t up = walk->round->top, down;
+	struct ktierd_limits joint;
 
 	if (!ktierd_walk_limits(walk, vma))
 		return false;
-	nodes_andnot(down, node_states[N_MEMORY], up);
-	barred.up = ktierd_allowed(&up, &walk->vma);
-	barred.down = ktierd_allowed(&down, &walk->vma);
+	allowed_ways(walk->round, &walk->vma, &barred.up, &barred.down);
+	look.asked = ktierd_share_learn(walk, vma) == KTIERD_ALL_ASKED;
+	joint = walk->vma;
+	ktierd_share_limits(&joint, !ktierd_policy_by_page(vma));
+	allowed_ways(walk->round, &joint, &barred.shared_up,
+		     &barred.shared_down);
 	return true;
 }
 
@@ -465,13 +483,25 @@ static unsigned int nr_present(void)
 	return nr;
 }
 
+/* What several processes map is counted with one of them. */
 static unsigned int pages_on_node(int nid)
 {
 	unsigned int group, nr = 0;
 
 	for (group = 0; group < KTIERD_GROUPS; group++)
-		nr += hweight64(look.on[nid].word[group] & look.present[group]);
+		nr += hweight64(look.on[nid].word[group] & look.present[group] &
+				~look.elsewhere[group]);
 	return nr;
+}
+
+static bool anything_shared(void)
+{
+	unsigned int group;
+	u64 any = 0;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		any |= look.shared[group];
+	return any;
 }
 
 /* What is there, in few words. False if it can't be said in so few. */
@@ -509,7 +539,10 @@ static void note_places(struct ktierd_block *block,
 
 	for (group = 0; group < ktierd_block_groups(block); group++)
 		block->group[group].top = pages_on_top(round, group);
-	block->stale = !sum_up(&block->sum, round) ||
+	/* Another part of the table may have been read before, in this round. */
+	block->shared = anything_shared() ||
+			(block->shared && block->read == round->nr);
+	block->stale = !sum_up(&block->sum, round) || block->shared ||
 		       (block->shape == KTIERD_SMALL &&
 			look.end - look.addr != PMD_SIZE);
 }
@@ -587,6 +620,9 @@ static void read_sleeping(struct ktierd_walk *walk, struct ktierd_block *block,
 		    KTIERD_BLOCK_PAGES)
 			return;
 		block->stale = !sum_up(&block->sum, walk->round);
+		/* Others may use it. It wakes up, and is counted from now on. */
+		if (anything_shared() && walk_block(walk, addr, KTIERD_SMALL))
+			return;
 	}
 	block->read = walk->round->nr;
 	ktierd_census_sleeping(walk, block, &barred);

@@ -669,6 +669,95 @@ static void pages_of_some_levels_are_found(struct kunit *test)
 	}
 }
 
+static void any_levels(struct ktierd_levels *levels)
+{
+	any_histories();
+	ktierd_levels_get(levels, &heat, any_pages(), COLD_TICKS);
+}
+
+static void expect_same(struct kunit *test, const struct ktierd_levels *a,
+			unsigned int i, const struct ktierd_levels *b,
+			unsigned int j)
+{
+	KUNIT_ASSERT_EQ(test, ktierd_levels_at(a, i), ktierd_levels_at(b, j));
+	KUNIT_ASSERT_EQ(test, ktierd_levels_class(a, i),
+			ktierd_levels_class(b, j));
+}
+
+static void levels_of_pages_all_alike_are_alike(struct kunit *test)
+{
+	struct ktierd_levels levels;
+	unsigned int i, n, level, class;
+
+	for (n = 0; n < KTIERD_LEVELS * KTIERD_CLASSES; n++) {
+		level = n / KTIERD_CLASSES;
+		class = n % KTIERD_CLASSES;
+		ktierd_levels_uniform(&levels, level, class);
+		for (i = 0; i < KTIERD_GROUP_PAGES; i++) {
+			KUNIT_ASSERT_EQ(test, ktierd_levels_at(&levels, i), level);
+			KUNIT_ASSERT_EQ(test, ktierd_levels_class(&levels, i),
+					class);
+		}
+	}
+}
+
+static void pages_of_two_groups_are_joined(struct kunit *test)
+{
+	struct ktierd_levels low, high, joined;
+	unsigned int i, first;
+
+	for (first = 0; first < KTIERD_GROUP_PAGES; first++) {
+		any_levels(&low);
+		any_levels(&high);
+		ktierd_levels_join(&joined, &low, &high, first);
+		for (i = 0; i < KTIERD_GROUP_PAGES - first; i++)
+			expect_same(test, &joined, i, &low, first + i);
+		for (; i < KTIERD_GROUP_PAGES; i++)
+			expect_same(test, &joined, i, &high,
+				    first + i - KTIERD_GROUP_PAGES);
+	}
+}
+
+static void hottest_part_is_the_level_of_the_whole(struct kunit *test)
+{
+	struct ktierd_levels parts, whole;
+	unsigned int i, n, best;
+
+	for (n = 0; n < ROUNDS; n++) {
+		any_levels(&parts);
+		for (best = 0, i = 1; i < KTIERD_GROUP_PAGES; i++)
+			if (ktierd_levels_at(&parts, i) >=
+			    ktierd_levels_at(&parts, best))
+				best = i;
+		whole = parts;
+		ktierd_levels_whole(&whole);
+		for (i = 0; i < KTIERD_GROUP_PAGES; i++)
+			expect_same(test, &whole, i, &parts, best);
+	}
+}
+
+static void hotter_use_of_two_counts(struct kunit *test)
+{
+	struct ktierd_levels mine, other, both;
+	unsigned int i, n;
+	u64 pages;
+
+	for (n = 0; n < ROUNDS; n++) {
+		any_levels(&mine);
+		any_levels(&other);
+		pages = any_pages();
+		both = mine;
+		ktierd_levels_max(&both, &other, pages);
+		for (i = 0; i < KTIERD_GROUP_PAGES; i++) {
+			bool its = pages >> i & 1 &&
+				   ktierd_levels_at(&other, i) >
+				   ktierd_levels_at(&mine, i);
+
+			expect_same(test, &both, i, its ? &other : &mine, i);
+		}
+	}
+}
+
 static void levels_that_are_there_are_named(struct kunit *test)
 {
 	static struct ktierd_histogram histogram;
@@ -734,6 +823,10 @@ static struct kunit_case heat_cases[] = {
 	KUNIT_CASE(pages_from_a_level_on_are_found),
 	KUNIT_CASE(pages_of_some_levels_are_found),
 	KUNIT_CASE(levels_that_are_there_are_named),
+	KUNIT_CASE(levels_of_pages_all_alike_are_alike),
+	KUNIT_CASE(pages_of_two_groups_are_joined),
+	KUNIT_CASE(hottest_part_is_the_level_of_the_whole),
+	KUNIT_CASE(hotter_use_of_two_counts),
 	{}
 };
 
