@@ -43,10 +43,17 @@ int ktierd_madvise(struct vm_area_struct *vma, int advice,
 int ktierd_set_process(struct mm_struct *mm, unsigned long on);
 int ktierd_get_process(struct mm_struct *mm);
 void ktierd_tunables_changed(void);
+bool __ktierd_looks_after(struct vm_area_struct *vma);
 
 int __ktierd_enter(struct mm_struct *mm);
 void __ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm);
 void __ktierd_exit(struct mm_struct *mm);
+
+/* Are the pages of a VMA being placed?  Then nobody else had better do so. */
+static inline bool ktierd_looks_after(struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_TIER && __ktierd_looks_after(vma);
+}
 
 /*
  * Best effort: a child that finds no memory for it is registered by its next
@@ -90,6 +97,11 @@ static inline int ktierd_set_process(struct mm_struct *mm, unsigned long on)
 static inline int ktierd_get_process(struct mm_struct *mm)
 {
 	return -EINVAL;
+}
+
+static inline bool ktierd_looks_after(struct vm_area_struct *vma)
+{
+	return false;
 }
 
 static inline void ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm)

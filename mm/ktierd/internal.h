@@ -154,6 +154,8 @@ struct ktierd_pace {
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
  * @busy: its mmap_lock was not to be had
+ * @waited_us: how long its mmap_lock was waited for in this round
+ * @fed: how often memory for its blocks was waited for in this round
  * @doubt: for so many more visits, pages may not be where they were
  * @rss: pages it had at most, since that was so
  * @cleaned: tables with dirty bits that were cleared since the last flush
@@ -186,6 +188,8 @@ struct ktierd_slot {
 	unsigned long next;
 	unsigned long rss;
 	unsigned int cleaned;
+	unsigned int waited_us;
+	unsigned int fed;
 	u64 present;
 	u64 young;
 	u64 written;
@@ -449,6 +453,9 @@ u64 ktierd_migrate_ns(void);
 unsigned int ktierd_window_us(void);
 unsigned int ktierd_interval_ms(void);
 unsigned int ktierd_hot_level(void);
+
+/* The mmap_lock of a process is waited for this long in a round. */
+#define KTIERD_LOCK_WAIT_US	(100 * USEC_PER_MSEC)
 
 /* walk.c */
 int ktierd_walk_mm(struct ktierd_walk *walk);

@@ -108,8 +108,11 @@ static struct kmem_cache *slot_cache;
 static DECLARE_WAIT_QUEUE_HEAD(ktierd_wait);
 static bool available __read_mostly;
 static bool enabled = true;
+static bool lower_tier;		/* there is one, as of the last round */
 /* Counts changes of what the thread works by; read before the values are. */
 static atomic_t changes = ATOMIC_INIT(0);
+/* Counts who was registered; it ends a rest, but not a window. */
+static atomic_t arrivals = ATOMIC_INIT(0);
 
 /* What all processes share. */
 static struct ktierd_budget everyone;
@@ -200,6 +203,19 @@ pid_t ktierd_slot_pid(struct ktierd_slot *slot)
 }
 
 /**
+ * __ktierd_looks_after() - are the pages of a VMA being placed?
+ * @vma: a marked VMA, mmap_lock held
+ *
+ * Return: true if it can be tiered, there is somewhere to go, and the thread is
+ * enabled.
+ */
+bool __ktierd_looks_after(struct vm_area_struct *vma)
+{
+	return ktierd_enabled() && READ_ONCE(lower_tier) &&
+	       ktierd_vma_wanted(vma);
+}
+
+/**
  * ktierd_tunables_changed() - let the thread look at its tunables again
  */
 void ktierd_tunables_changed(void)
@@ -284,7 +300,8 @@ int __ktierd_enter(struct mm_struct *mm)
 	set_bit(MMF_VM_TIER, &mm->flags);
 	spin_unlock(&ktierd_lock);
 
-	ktierd_tunables_changed();
+	atomic_inc(&arrivals);
+	wake_up(&ktierd_wait);
 	return 0;
 }
 
@@ -539,9 +556,25 @@ static u64 cpu_ns(void)
 	return task_sched_runtime(current);
 }
 
-/* Sleep, unless something has changed since @seen. */
+/* What may end a rest. */
+static int news(void)
+{
+	return atomic_read(&changes) + atomic_read(&arrivals);
+}
+
+/* Sleep, unless there have been news since @seen. */
 static void rest(u64 ns, int seen)
 {
+	wait_event_freezable_timeout(ktierd_wait, kthread_should_stop() ||
+				     seen != news(),
+				     nsecs_to_jiffies(ns) + 1);
+}
+
+/* Sleep, unless a tunable is changed: those who come now are none of this window's. */
+static void rest_in_window(u64 ns)
+{
+	int seen = atomic_read(&changes);
+
 	wait_event_freezable_timeout(ktierd_wait, kthread_should_stop() ||
 				     seen != atomic_read(&changes),
 				     nsecs_to_jiffies(ns) + 1);
@@ -572,7 +605,7 @@ static void wait_window(void)
 	u64 us = round.window_us, passed = window_passed_us();
 
 	if (passed < us && us > KTIERD_WINDOW_START_US)
-		rest((us - passed) * NSEC_PER_USEC, atomic_read(&changes));
+		rest_in_window((us - passed) * NSEC_PER_USEC);
 	else if (passed + KTIERD_WINDOW_MIN_US < us)	/* jiffies are too coarse */
 		usleep_range_state(us - passed, us - passed + us / 8,
 				   TASK_IDLE);
@@ -882,7 +915,7 @@ static u64 interval_ns(u64 start_ns)
 static void rest_of_interval(u64 start_ns)
 {
 	while (has_work() && !kthread_should_stop()) {
-		int seen = atomic_read(&changes);
+		int seen = news();
 		u64 ns = interval_ns(start_ns);
 		u64 passed = ktime_get_ns() - start_ns;
 
@@ -921,7 +954,8 @@ static int ktierd(void *unused)
 		wait_event_freezable(ktierd_wait, has_work() ||
 				     kthread_should_stop());
 		start_ns = ktime_get_ns();
-		if (ktierd_tiers(&round.top))
+		WRITE_ONCE(lower_tier, ktierd_tiers(&round.top));
+		if (lower_tier)
 			go_round();
 		rest_of_interval(start_ns);
 	}
@@ -938,7 +972,7 @@ static int __init ktierd_init(void)
 		return 0;
 	}
 
-	slot_cache = KMEM_CACHE(ktierd_slot, 0);
+	slot_cache = KMEM_CACHE(ktierd_slot, SLAB_ACCOUNT);
 	if (slot_cache)
 		ret = ktierd_history_init();
 	if (!ret)

@@ -36,6 +36,13 @@
  */
 #define KTIERD_FLUSH_TABLES	512
 
+/*
+ * In a round, memory for blocks of a process is waited for so many times at most,
+ * and not again after it was in vain: who is at the limit of his cgroup must not
+ * have all others wait while that is reclaimed.
+ */
+#define KTIERD_FEEDS		8
+
 /* While all sleeps, look at the clock once in about so many tables. */
 #define KTIERD_CLOCK_TABLES	16
 
@@ -270,13 +277,14 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	if (!nr || !anything_present())
 		return;
 	block = walk_block(walk, addr, shape_of(nr));
-	if (!block) {
+	if (!block && walk->slot->fed < KTIERD_FEEDS) {
 		starved_addr = addr;
 		starved_shape = shape_of(nr);
 		starved = true;
 		walk->stop = true;
-		return;
 	}
+	if (!block)
+		return;
 	block_begin(walk->slot, block, walk->round, look.quiet);
 	block->light = light;
 	block->dirty = look.dirty;
@@ -294,11 +302,15 @@ static void feed_starved(struct ktierd_walk *walk)
 
 	if (!starved)
 		return;
+	starved = false;
+	/* It is the process that memory.high slows down, not us. */
+	current->memcg_nr_pages_over_high = 0;
 	block = ktierd_history_get(walk->slot, starved_addr, starved_shape,
 				   GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	current->memcg_nr_pages_over_high = 0;
 	if (block)
 		block_begin(walk->slot, block, walk->round, false);
-	starved = false;
+	walk->slot->fed = block ? walk->slot->fed + 1 : KTIERD_FEEDS;
 }
 
 static void clear_unlocked(struct ktierd_walk *walk)
@@ -369,6 +381,9 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->next = 0;
 	slot->nr_met = 0;
 	slot->marked = false;
+	slot->waited_us = slot->busy ? KTIERD_LOCK_WAIT_US : 0;
+	slot->busy = false;
+	slot->fed = 0;
 	slot->present = 0;
 	slot->young = 0;
 	slot->written = 0;

@@ -17,7 +17,10 @@
 
 /* How long to sleep between tries for mmap_lock: at first, and at last. */
 #define KTIERD_LOCK_MIN_US	50
-#define KTIERD_LOCK_MAX_US	50000
+#define KTIERD_LOCK_MAX_US	25000
+
+/* And how long in a round, for the locks of all processes. */
+#define KTIERD_LOCK_WAIT_ALL_US	(500 * USEC_PER_MSEC)
 
 static bool walk_should_stop(struct ktierd_walk *walk, struct mm_struct *mm)
 {
@@ -52,24 +55,40 @@ static const struct mm_walk_ops walk_ops = {
 	.walk_lock	= PGWALK_RDLOCK,
 };
 
+/* For how long the locks of all processes have been waited for in this round. */
+static unsigned int all_waited_us;
+static u32 waited_round;
+
+static bool waited_enough(const struct ktierd_slot *slot, u32 round)
+{
+	if (waited_round != round)
+		all_waited_us = 0;
+	waited_round = round;
+	return slot->waited_us >= KTIERD_LOCK_WAIT_US ||
+	       all_waited_us >= KTIERD_LOCK_WAIT_ALL_US;
+}
+
 /*
  * Whoever holds mmap_lock for writing may wait for anything, a disk or a
  * server that does not answer; the thread has others to look after. So try for
- * a tenth of a second, and only once if that was in vain the last time.
+ * a tenth of a second, in all that is done in a round, and no more than half a
+ * second for all processes; and only once if that was not enough the last time.
  */
-static bool lock_mm(struct ktierd_slot *slot)
+static bool lock_mm(struct ktierd_walk *walk)
 {
+	struct ktierd_slot *slot = walk->slot;
 	struct mm_struct *mm = slot->slot.mm;
-	unsigned int us = slot->busy ? UINT_MAX : KTIERD_LOCK_MIN_US;
+	unsigned int us = KTIERD_LOCK_MIN_US;
 
 	while (!mmap_read_trylock(mm)) {
-		slot->busy = us > KTIERD_LOCK_MAX_US;
+		slot->busy = waited_enough(slot, walk->round->nr);
 		if (slot->busy)
 			return false;
 		usleep_range_state(us, us * 2, TASK_IDLE);
-		us *= 2;
+		slot->waited_us += us;
+		all_waited_us += us;
+		us = min(us * 2, KTIERD_LOCK_MAX_US);
 	}
-	slot->busy = false;
 	return true;
 }
 
@@ -80,7 +99,7 @@ static int walk_some(struct ktierd_walk *walk, struct mm_struct *mm)
 	struct vm_area_struct *vma;
 	int ret = 0;
 
-	if (!lock_mm(walk->slot))
+	if (!lock_mm(walk))
 		return -EBUSY;
 	if (!ktierd_slot_alive(walk->slot)) {
 		mmap_read_unlock(mm);
