@@ -273,7 +273,9 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 		    top, nr_pages);
 	if (block->windows < KTIERD_SIGHTINGS) {
 		/* Later: it may not be counted then. */
+		block->levels_top = U32_MAX;
 		block->levels_low = U32_MAX;
+		down = 0;
 		up = 0;
 	}
 	block->levels_top |= count_pages(look, group, &levels, down, all_top,

@@ -16,8 +16,11 @@
 
 #include <linux/error-injection.h>
 #include <linux/memory-tiers.h>
+#include <linux/mempolicy.h>
 #include <linux/migrate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <trace/events/ktierd.h>
 
 #include "../internal.h"
@@ -259,6 +262,58 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 			      dst.nr_pages, move->failed - stayed);
 }
 
+/**
+ * struct leaving - nodes that a process has lost, and where its pages go
+ * @work: a worker may wait, which the thread must not
+ * @mm: the process
+ * @lost: the nodes
+ * @left: those that it may still use
+ */
+struct leaving {
+	struct work_struct work;
+	struct mm_struct *mm;
+	nodemask_t lost;
+	nodemask_t left;
+};
+
+static void leave_nodes(struct work_struct *work)
+{
+	struct leaving *leaving = container_of(work, struct leaving, work);
+
+	do_migrate_pages(leaving->mm, &leaving->lost, &leaving->left,
+			 MPOL_MF_MOVE);
+	mmput(leaving->mm);
+	kfree(leaving);
+}
+
+/*
+ * A cpuset that shrinks moves what it finds on the nodes that it loses.  It does
+ * not find what was isolated here just then; so have that done once more.
+ */
+static void leave_lost_nodes(const struct ktierd_move *move)
+{
+	struct mm_struct *mm = move->walk.slot->slot.mm;
+	struct ktierd_limits now;
+	struct leaving *leaving;
+	nodemask_t lost;
+
+	if (!ktierd_owner_limits(mm, &now))
+		return;
+	nodes_andnot(lost, move->walk.owner.cpuset, now.cpuset);
+	if (!nodes_intersects(lost, node_states[N_MEMORY]))
+		return;
+	leaving = kmalloc(sizeof(*leaving), GFP_KERNEL | __GFP_NOWARN);
+	if (!leaving || !mmget_not_zero(mm)) {
+		kfree(leaving);
+		return;
+	}
+	INIT_WORK(&leaving->work, leave_nodes);
+	leaving->mm = mm;
+	leaving->lost = lost;
+	leaving->left = now.cpuset;
+	queue_work(system_unbound_wq, &leaving->work);
+}
+
 /* No lock is held. */
 static void move_batch(struct ktierd_walk *walk)
 {
@@ -270,6 +325,7 @@ static void move_batch(struct ktierd_walk *walk)
 			move_list(move, &isolated[nid].small, nid);
 			move_list(move, &isolated[nid].large, nid);
 		}
+		leave_lost_nodes(move);
 		move->batch = 0;
 		batch_nr = batch_nr + 1 ?: 1;
 	}
@@ -702,8 +758,7 @@ static bool block_wanted(const struct ktierd_move *move,
 			 const struct ktierd_block *block)
 {
 	if (!block || block->read != move->walk.round->nr ||
-	    !move->quota->pages ||
-	    (move->promote && block->windows < KTIERD_SIGHTINGS))
+	    !move->quota->pages || block->windows < KTIERD_SIGHTINGS)
 		return false;
 	return (move->promote ? block->levels_low : block->levels_top) &
 	       move->quota->levels;

@@ -211,12 +211,59 @@ static bool anything_present(void)
 	return any;
 }
 
+static void allowed_ways(const struct ktierd_round *round,
+			 const struct ktierd_limits *limits,
+			 enum ktierd_fail *up, enum ktierd_fail *down)
+{
+	nodemask_t top = round->top, low;
+
+	nodes_andnot(low, node_states[N_MEMORY], top);
+	*up = ktierd_allowed(&top, limits);
+	*down = ktierd_allowed(&low, limits);
+}
+
+/* Which pages of a group are in the top tier? */
+static u64 pages_on_top(const struct ktierd_round *round, unsigned int group)
+{
+	u64 top = 0;
+	int nid;
+
+	for_each_node_mask(nid, round->top)
+		top |= look.on[nid].word[group];
+	return top & look.present[group];
+}
+
+/*
+ * Shared memory may have a policy for each range of the file, and so pages that
+ * have nowhere to go beside others that have.
+ */
+static void note_policies(struct ktierd_walk *walk, struct vm_area_struct *vma,
+			  unsigned int group, u64 pages)
+{
+	u64 top = pages_on_top(walk->round, group);
+	struct ktierd_limits limits;
+	enum ktierd_fail up, down;
+	unsigned int i, page;
+
+	for (; pages; pages &= pages - 1) {
+		i = __ffs64(pages);
+		page = group * KTIERD_GROUP_PAGES + i;
+		if (!ktierd_vma_limits(vma, (look.addr & PMD_MASK) +
+				       page * PAGE_SIZE, &walk->owner, &limits))
+			continue;
+		allowed_ways(walk->round, &limits, &up, &down);
+		look.why[page] = top >> i & 1 ? down : up;
+		if (look.why[page] != KTIERD_MOVABLE)
+			look.movable[group] &= ~BIT_ULL(i);
+	}
+}
+
 static unsigned int look_below(struct ktierd_walk *walk,
 			       struct vm_area_struct *vma, pmd_t *pmd,
 			       unsigned long addr, unsigned long end, bool light,
 			       enum page_walk_action *action)
 {
-	unsigned int nr;
+	unsigned int nr, group;
 
 	look.vma = vma;
 	look.addr = addr;
@@ -226,6 +273,9 @@ static unsigned int look_below(struct ktierd_walk *walk,
 	nr = ktierd_look(&look, pmd);
 	if (!nr)
 		*action = ACTION_AGAIN;
+	if (!look.clear && !light && ktierd_policy_by_page(vma))
+		for (group = 0; group < KTIERD_GROUPS; group++)
+			note_policies(walk, vma, group, look.movable[group]);
 	return nr;
 }
 
@@ -431,41 +481,20 @@ int ktierd_sample_clear(struct ktierd_slot *slot,
 	return ret;
 }
 
-static void allowed_ways(const struct ktierd_round *round,
-			 const struct ktierd_limits *limits,
-			 enum ktierd_fail *up, enum ktierd_fail *down)
-{
-	nodemask_t top = round->top, low;
-
-	nodes_andnot(low, node_states[N_MEMORY], top);
-	*up = ktierd_allowed(&top, limits);
-	*down = ktierd_allowed(&low, limits);
-}
-
 static bool read_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 {
 	struct ktierd_limits joint;
 
 	if (!ktierd_walk_limits(walk, vma))
 		return false;
-	allowed_ways(walk->round, &walk->vma, &barred.up, &barred.down);
+	/* Of what has policies by page, these are asked for later. */
+	joint = ktierd_policy_by_page(vma) ? walk->owner : walk->vma;
+	allowed_ways(walk->round, &joint, &barred.up, &barred.down);
 	look.asked = ktierd_share_learn(walk, vma) == KTIERD_ALL_ASKED;
-	joint = walk->vma;
-	ktierd_share_limits(&joint, !ktierd_policy_by_page(vma));
+	ktierd_share_limits(&joint, true);
 	allowed_ways(walk->round, &joint, &barred.shared_up,
 		     &barred.shared_down);
 	return true;
-}
-
-/* Which pages of a group are in the top tier? */
-static u64 pages_on_top(const struct ktierd_round *round, unsigned int group)
-{
-	u64 top = 0;
-	int nid;
-
-	for_each_node_mask(nid, round->top)
-		top |= look.on[nid].word[group];
-	return top & look.present[group];
 }
 
 static bool watched(const struct ktierd_walk *walk,
