@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -169,6 +170,36 @@ TEST(device_memory_is_refused)
 		EXPECT_EQ(0, kt_marked(0, mem));
 	}
 	close(fd);
+}
+
+/* Fails if only VM_IO and VM_PFNMAP are refused: the vdso is ordinary memory, of the kernel's. */
+TEST(the_vdso_is_refused)
+{
+	struct kt_vma vma;
+
+	if (!kt_vma_named(0, "[vdso]", &vma))
+		SKIP(return, "no [vdso] mapping");
+	EXPECT_EQ(-EINVAL, advise((void *)vma.start, vma.end - vma.start, MADV_TIER));
+	EXPECT_EQ(0, kt_marked(0, (void *)vma.start));
+}
+
+/* Fails if a device whose pages are where the device is is not refused. */
+TEST(dax_memory_is_refused)
+{
+	size_t huge = 2 * MIB;
+	void *mem = MAP_FAILED;
+	glob_t found = {};
+	int fd = -1;
+
+	if (!glob("/dev/dax[0-9]*", 0, NULL, &found))
+		fd = open(found.gl_pathv[0], O_RDWR);
+	globfree(&found);
+	if (fd >= 0)
+		mem = mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		SKIP(return, "no DAX device, or it is not ours to map");
+	EXPECT_EQ(-EINVAL, advise(mem, huge, MADV_TIER));
+	EXPECT_EQ(0, kt_marked(0, mem));
 }
 
 /* Fails if hugetlb mappings are not refused. */

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -15,9 +14,6 @@
 #include "ktierd_test.h"
 
 #define SMALL		(8 * MIB)
-
-/* How much of free memory CPUs may keep to themselves; 0: the kernel's default. */
-#define CPU_LISTS	"/proc/sys/vm/percpu_pagelist_high_fraction"
 
 /* Of the top tier's memory, in the tests of it. */
 #define HEADROOM	50
@@ -41,7 +37,7 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
-	kt_write(CPU_LISTS, "0");
+	kt_restore_cpu_lists();
 	kt_knobs_restore(&self->saved);
 	kt_cgroup_remove(&self->cgroup);
 }
@@ -115,7 +111,7 @@ TEST_F_TIMEOUT(limits, a_cpuset_without_the_lower_tier_keeps_memory_up, KT_TIMEO
 
 /*
  * The lower tier may be ZONE_MOVABLE only, which limits what a process in such a cpuset can do: so
- * it is born there with all that it needs. Fails if the cpuset is asked for demotions only.
+ * it goes there with all that it needs. Fails if the cpuset is asked for demotions only.
  */
 TEST_F_TIMEOUT(limits, a_cpuset_without_the_top_tier_keeps_memory_down, KT_TIMEOUT)
 {
@@ -127,8 +123,11 @@ TEST_F_TIMEOUT(limits, a_cpuset_without_the_top_tier_keeps_memory_down, KT_TIMEO
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, set_mems(&self->cgroup, self->low, self->low));
 	ASSERT_EQ(0, kt_region_map(&o.r, SMALL));
-	child = kt_spawn_in(&self->cgroup, be_owner, &o);
+	ASSERT_EQ(0, kt_set_enabled(0));
+	child = kt_spawn(be_owner, &o);
 	ASSERT_LT(0, child);
+	ASSERT_EQ(0, kt_cgroup_enter(&self->cgroup, child));
+	ASSERT_EQ(0, kt_set_enabled(1));
 	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
 	EXPECT_EQ(o.r.nr, kt_region_count(child, &o.r, KT_ALL, self->low));
 
@@ -207,84 +206,6 @@ TEST_F_TIMEOUT(limits, the_policy_may_change, KT_TIMEOUT)
 	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &process, self->low), KT_PATIENCE));
 }
 
-/* Take memory of @node, unmarked; huge pages, as that is faster. */
-static int take(int node, long kb)
-{
-	size_t bytes = kb * 1024 / kt_page() * kt_page();
-	void *mem;
-	int err;
-
-	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem == MAP_FAILED)
-		return -ENOMEM;
-	madvise(mem, bytes, MADV_HUGEPAGE);
-	err = kt_bind(mem, bytes, node);
-	if (!err && madvise(mem, bytes, MADV_POPULATE_WRITE))
-		err = -errno;
-	return err;
-}
-
-/*
- * Each CPU keeps pages that were freed in lists of its own: megabytes, which do not count as free
- * and come back when the CPU finds the time, in the middle of a test. Have them short, and make
- * every CPU notice by freeing something.
- */
-static void shorten_cpu_lists(void)
-{
-	const size_t bytes = 16 * MIB;
-	cpu_set_t all, one;
-	void *mem;
-	int cpu;
-
-	kt_write(CPU_LISTS, "1000000");
-	if (sched_getaffinity(0, sizeof(all), &all))
-		return;
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (mem != MAP_FAILED)
-			munmap(mem, bytes);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-}
-
-/* How near is near, and for how many looks in a row. */
-#define SETTLED_KB	1024
-#define SETTLED_LOOKS	4
-#define SETTLE_US	500000
-
-/*
- * Take memory until @free_kb are free, and remain so: what an earlier test has freed comes back
- * little by little, as the CPUs let go of their lists of free pages.
- */
-static int leave_free(int node, long free_kb)
-{
-	int looks = 0;
-	long over;
-	int err;
-
-	shorten_cpu_lists();
-	while (looks < SETTLED_LOOKS) {
-		over = kt_node_kb(node, "MemFree") - free_kb;
-		if (over < -8 * SETTLED_KB)
-			return -ENOSPC;
-		looks++;
-		if (over > SETTLED_KB) {
-			looks = 0;
-			err = take(node, over);
-			if (err)
-				return err;
-		}
-		usleep(SETTLE_US);
-	}
-	return 0;
-}
-
 static long headroom_kb(int node)
 {
 	return kt_node_kb(node, "MemTotal") * HEADROOM / 100;
@@ -305,7 +226,7 @@ TEST_F_TIMEOUT(limits, promotion_stops_at_the_headroom, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", HEADROOM));
 	ASSERT_EQ(0, kt_region_make(&r, bytes, self->low));
 	r.hot_step = 1;
-	if (leave_free(self->top, headroom + 24 * 1024))
+	if (kt_leave_free(self->top, headroom + 24 * 1024))
 		SKIP(return, "more than half of the top tier is in use");
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
 	ASSERT_EQ(0, kt_mark(&r));
@@ -336,7 +257,7 @@ TEST_F_TIMEOUT(limits, demotion_restores_the_headroom, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
 	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", 0));
 	ASSERT_EQ(0, kt_region_make(&r, bytes, self->top));
-	if (leave_free(self->top, headroom - 24 * 1024))
+	if (kt_leave_free(self->top, headroom - 24 * 1024))
 		SKIP(return, "more than half of the top tier is in use");
 	ASSERT_EQ(0, kt_mark(&r));
 	ASSERT_TRUE(kt_wait_scans(10));
@@ -366,7 +287,7 @@ TEST_F_TIMEOUT(limits, a_full_top_tier_exchanges_idle_for_hot, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_make(&idle, 2 * SMALL, self->top));
 	ASSERT_EQ(0, kt_region_make(&hot, SMALL, self->low));
 	hot.hot_step = 1;
-	if (leave_free(self->top, headroom))
+	if (kt_leave_free(self->top, headroom))
 		SKIP(return, "more than half of the top tier is in use");
 	ASSERT_EQ(0, kt_touch_start(&toucher, &hot, true));
 	ASSERT_EQ(0, kt_mark(&idle));

@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -81,7 +84,7 @@ long kt_read_long(const char *path)
 }
 
 /* The value after @name in a file of "name value" lines, or -1. */
-static long value_after(const char *path, const char *name)
+long kt_value_after(const char *path, const char *name)
 {
 	FILE *f = fopen(path, "r");
 	char line[256];
@@ -102,7 +105,7 @@ static long value_after(const char *path, const char *name)
 
 long kt_vmstat(const char *name)
 {
-	return value_after("/proc/vmstat", name);
+	return kt_value_after("/proc/vmstat", name);
 }
 
 long kt_node_kb(int node, const char *name)
@@ -110,7 +113,7 @@ long kt_node_kb(int node, const char *name)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
-	return value_after(path, name);
+	return kt_value_after(path, name);
 }
 
 /*
@@ -630,6 +633,15 @@ int kt_region_make(struct kt_region *r, size_t bytes, int node)
 	return err ? err : kt_region_fill(r, 0, r->nr, node);
 }
 
+/* Have every page say what it should. */
+void kt_region_stamp(const struct kt_region *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		stamp_page(r, i);
+}
+
 /* How many pages don't say what they should. Reads them all: they are no longer idle after it. */
 long kt_region_wrong(const struct kt_region *r)
 {
@@ -740,6 +752,96 @@ unsigned long kt_touch_stop(struct kt_toucher *t)
 	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
 	pthread_join(t->thread, NULL);
 	return t->wrong;
+}
+
+/*
+ * Memory that is not marked
+ */
+
+/* How much of free memory CPUs may keep to themselves; 0: the kernel's default. */
+#define CPU_LISTS	"/proc/sys/vm/percpu_pagelist_high_fraction"
+
+/* Take memory of a node, unmarked; huge pages, as that is faster. */
+int kt_take(int node, long kb)
+{
+	size_t bytes = kb * 1024 / kt_page() * kt_page();
+	void *mem;
+	int err;
+
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return -ENOMEM;
+	madvise(mem, bytes, MADV_HUGEPAGE);
+	err = kt_bind(mem, bytes, node);
+	if (!err && madvise(mem, bytes, MADV_POPULATE_WRITE))
+		err = -errno;
+	return err;
+}
+
+/*
+ * Each CPU keeps pages that were freed in lists of its own: megabytes, which do not count as free
+ * and come back when the CPU finds the time, in the middle of a test. Have them short, and make
+ * every CPU notice by freeing something.
+ */
+void kt_shorten_cpu_lists(void)
+{
+	const size_t bytes = 16 * MIB;
+	cpu_set_t all, one;
+	void *mem;
+	int cpu;
+
+	kt_write(CPU_LISTS, "1000000");
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (mem != MAP_FAILED)
+			munmap(mem, bytes);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
+void kt_restore_cpu_lists(void)
+{
+	kt_write(CPU_LISTS, "0");
+}
+
+/* How near is near, and for how many looks in a row. */
+#define SETTLED_KB	1024
+#define SETTLED_LOOKS	4
+#define SETTLE_US	500000
+
+/*
+ * Take memory until @free_kb are free, and remain so: what an earlier test has freed comes back
+ * little by little, as the CPUs let go of their lists of free pages.
+ */
+int kt_leave_free(int node, long free_kb)
+{
+	int looks = 0;
+	long over;
+	int err;
+
+	kt_shorten_cpu_lists();
+	while (looks < SETTLED_LOOKS) {
+		over = kt_node_kb(node, "MemFree") - free_kb;
+		if (over < -8 * SETTLED_KB)
+			return -ENOSPC;
+		looks++;
+		if (over > SETTLED_KB) {
+			looks = 0;
+			err = kt_take(node, over);
+			if (err)
+				return err;
+		}
+		usleep(SETTLE_US);
+	}
+	return 0;
 }
 
 /*
@@ -913,6 +1015,23 @@ int kt_cgroup_enter(const struct kt_cgroup *cg, pid_t pid)
 	return kt_cgroup_set(cg, "cgroup.procs", text);
 }
 
+long kt_cgroup_long(const struct kt_cgroup *cg, const char *file)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
+	return kt_read_long(path);
+}
+
+/* The value after @name in one of its files. */
+long kt_cgroup_stat(const struct kt_cgroup *cg, const char *file, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
+	return kt_value_after(path, name);
+}
+
 /* Its processes must be gone, and a killed one takes a moment to be. */
 void kt_cgroup_remove(struct kt_cgroup *cg)
 {
@@ -923,4 +1042,85 @@ void kt_cgroup_remove(struct kt_cgroup *cg)
 		rmdir(cg->root);
 	}
 	memset(cg, 0, sizeof(*cg));
+}
+
+/*
+ * Disks of compressed memory
+ */
+
+#define ZRAM_CONTROL	"/sys/class/zram-control/"
+#define SWAP_MAGIC	"SWAPSPACE2"
+
+/* Returns NULL, or why there is none. */
+const char *kt_zram_make(struct kt_zram *z, size_t bytes)
+{
+	char path[64], size[32];
+
+	z->number = kt_read_long(ZRAM_CONTROL "hot_add");
+	if (z->number < 0)
+		return "needs zram";
+	snprintf(z->path, sizeof(z->path), "/dev/zram%d", z->number);
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", z->number);
+	snprintf(size, sizeof(size), "%zu", bytes);
+	if (kt_write(path, size) || !KT_WAIT(!access(z->path, W_OK), KT_PATIENCE)) {
+		kt_zram_remove(z);
+		return "can't make a zram disk";
+	}
+	return NULL;
+}
+
+void kt_zram_remove(struct kt_zram *z)
+{
+	if (z->number >= 0)
+		write_long(ZRAM_CONTROL "hot_remove", z->number);
+	z->number = -1;
+}
+
+/* The beginning of a swap area, version 1; the magic is the end of its first page. */
+struct swap_header {
+	char boot[1024];
+	uint32_t version;
+	uint32_t last_page;
+	uint32_t nr_bad;
+};
+
+static int format_swap(const char *path, size_t bytes)
+{
+	struct swap_header *header = calloc(1, kt_page());
+	int fd = open(path, O_WRONLY);
+	ssize_t written = -1;
+
+	if (header && fd >= 0) {
+		header->version = 1;
+		header->last_page = bytes / kt_page() - 1;
+		memcpy((char *)header + kt_page() - strlen(SWAP_MAGIC), SWAP_MAGIC,
+		       strlen(SWAP_MAGIC));
+		written = write(fd, header, kt_page());
+	}
+	if (fd >= 0)
+		close(fd);
+	free(header);
+	return written == (ssize_t)kt_page() ? 0 : -EIO;
+}
+
+/* Returns NULL, or why there is none. */
+const char *kt_swap_make(struct kt_zram *z, size_t bytes)
+{
+	const char *why = kt_zram_make(z, bytes);
+
+	if (why)
+		return why;
+	if (format_swap(z->path, bytes) || swapon(z->path, 0)) {
+		kt_zram_remove(z);
+		return "can't swap to zram";
+	}
+	return NULL;
+}
+
+void kt_swap_remove(struct kt_zram *z)
+{
+	if (z->number < 0)
+		return;
+	swapoff(z->path);
+	kt_zram_remove(z);
 }

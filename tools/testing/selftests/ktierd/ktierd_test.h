@@ -59,6 +59,7 @@ double kt_now(void);
 int kt_write(const char *path, const char *text);
 int kt_read(const char *path, char *buf, size_t size);
 long kt_read_long(const char *path);
+long kt_value_after(const char *path, const char *name);
 long kt_vmstat(const char *name);
 long kt_node_kb(int node, const char *name);
 
@@ -145,6 +146,7 @@ struct kt_region {
 int kt_region_map(struct kt_region *r, size_t bytes);
 int kt_region_fill(struct kt_region *r, size_t first, size_t nr, int node);
 int kt_region_make(struct kt_region *r, size_t bytes, int node);
+void kt_region_stamp(const struct kt_region *r);
 long kt_region_wrong(const struct kt_region *r);
 long kt_region_count(pid_t pid, const struct kt_region *r, enum kt_which which, int node);
 long kt_region_percent(const struct kt_region *r, enum kt_which which, int node);
@@ -167,6 +169,13 @@ int kt_touch_start(struct kt_toucher *t, struct kt_region *r, bool write);
 int kt_touch_start_restless(struct kt_toucher *t, struct kt_region *r);
 unsigned long kt_touch_stop(struct kt_toucher *t);
 
+/* Memory that is not marked: so much of it that so much is free */
+
+int kt_take(int node, long kb);
+int kt_leave_free(int node, long free_kb);
+void kt_shorten_cpu_lists(void);
+void kt_restore_cpu_lists(void);
+
 /* A control group of our own (version 2) */
 
 struct kt_cgroup {
@@ -178,7 +187,21 @@ struct kt_cgroup {
 const char *kt_cgroup_make(struct kt_cgroup *cg, const char *controller);
 int kt_cgroup_set(const struct kt_cgroup *cg, const char *file, const char *text);
 int kt_cgroup_enter(const struct kt_cgroup *cg, pid_t pid);
+long kt_cgroup_long(const struct kt_cgroup *cg, const char *file);
+long kt_cgroup_stat(const struct kt_cgroup *cg, const char *file, const char *name);
 void kt_cgroup_remove(struct kt_cgroup *cg);
+
+/* Disks of compressed memory, and swap on them */
+
+struct kt_zram {
+	int number;		/* -1: none */
+	char path[32];
+};
+
+const char *kt_zram_make(struct kt_zram *z, size_t bytes);
+void kt_zram_remove(struct kt_zram *z);
+const char *kt_swap_make(struct kt_zram *z, size_t bytes);
+void kt_swap_remove(struct kt_zram *z);
 
 /* Processes */
 

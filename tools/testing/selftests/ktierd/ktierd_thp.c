@@ -4,6 +4,8 @@
  * make it fail.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
 #include "../kselftest_harness.h"
@@ -16,6 +18,11 @@
 
 #define KHUGEPAGED_REST	"/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs"
 #define HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
+/* Of the size between the two, if the kernel has it. */
+#define MIDDLE		(64 * 1024UL)
+#define MIDDLE_DIR	"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
+#define HUGE_DIR	"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/"
 
 FIXTURE(thp) {
 	struct kt_knobs saved;
@@ -57,22 +64,26 @@ static long huge_kb(const struct kt_region *r)
 	return kt_vma_at(0, r->addr, &vma) ? vma.huge_kb : -1;
 }
 
+/* Cut a region that is larger down to @bytes that begin aligned: still a mapping of its own. */
+static bool align_region(struct kt_region *r, size_t bytes, size_t align)
+{
+	size_t page = kt_page();
+	char *addr = (char *)(((unsigned long)r->addr + page + align - 1) & ~(align - 1));
+	char *end = r->addr + r->nr * page;
+
+	if (munmap(r->addr, addr - r->addr) || munmap(addr + bytes, end - (addr + bytes)))
+		return false;
+	r->addr = addr;
+	r->origin = addr;
+	r->nr = bytes / page;
+	return true;
+}
+
 /* A region of huge pages on @node, as every test here starts with. False if there are none. */
 static bool make_huge_region(struct kt_region *r, int node)
 {
-	size_t page = kt_page();
-	char *addr;
-
-	if (kt_region_map(r, REGION + HUGE + 2 * page))
-		return false;
-	/* Aligned, and still a mapping of its own. */
-	addr = (char *)(((unsigned long)r->addr + page + HUGE - 1) & ~(HUGE - 1));
-	munmap(r->addr, addr - r->addr);
-	munmap(addr + REGION, r->addr + r->nr * page - (addr + REGION));
-	r->addr = addr;
-	r->origin = addr;
-	r->nr = REGION / page;
-	if (madvise(addr, REGION, MADV_HUGEPAGE))
+	if (kt_region_map(r, REGION + HUGE + 2 * kt_page()) || !align_region(r, REGION, HUGE) ||
+	    madvise(r->addr, REGION, MADV_HUGEPAGE))
 		return false;
 	return !kt_region_fill(r, 0, r->nr, node) && huge_kb(r) == REGION_KB;
 }
@@ -170,6 +181,258 @@ TEST_F_TIMEOUT(thp, sampling_does_not_split, KT_TIMEOUT)
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(REGION_KB, huge_kb(&self->r));
 	EXPECT_EQ(before, splits());
+}
+
+/* Some pages of a region, in a row. */
+static struct kt_region part_of(const struct kt_region *r, size_t first, size_t nr)
+{
+	struct kt_region part = *r;
+
+	part.addr += first * kt_page();
+	part.origin += first * kt_page();
+	part.seq += first;
+	part.nr = nr;
+	return part;
+}
+
+/* Of folios of @size, each second is whole: whether these are on @node. */
+static bool others_are_on(const struct kt_region *r, size_t size, int node)
+{
+	size_t nr = size / kt_page(), i;
+	struct kt_region whole;
+
+	for (i = nr; i < r->nr; i += 2 * nr) {
+		whole = part_of(r, i, nr);
+		if (!kt_region_is_on(0, &whole, node))
+			return false;
+	}
+	return true;
+}
+
+/* What is left of the folios of which the first @gone bytes are. */
+static long count_rest(const struct kt_region *r, size_t size, size_t gone, int node)
+{
+	size_t nr = size / kt_page(), i;
+	struct kt_region rest;
+	long count = 0;
+
+	for (i = 0; i < r->nr; i += 2 * nr) {
+		rest = part_of(r, i + gone / kt_page(), (size - gone) / kt_page());
+		count += kt_region_count(0, &rest, KT_ALL, node);
+	}
+	return count;
+}
+
+static long wrong_in_rest(const struct kt_region *r, size_t size, size_t gone)
+{
+	size_t nr = size / kt_page(), i;
+	struct kt_region rest;
+	long wrong = 0;
+
+	for (i = 0; i < r->nr; i += 2 * nr) {
+		rest = part_of(r, i + gone / kt_page(), (size - gone) / kt_page());
+		wrong += kt_region_wrong(&rest);
+	}
+	return wrong;
+}
+
+static int drop_parts(const struct kt_region *r, size_t size, size_t gone)
+{
+	size_t at;
+
+	for (at = 0; at < r->nr * kt_page(); at += 2 * size)
+		if (madvise(r->addr + at, gone, MADV_DONTNEED))
+			return -errno;
+	return 0;
+}
+
+/*
+ * The first quarter of each second huge page is gone. Fails if the rest is moved, which would split
+ * the page or move what nobody has any more; or if it is tried again and again without a word.
+ */
+TEST_F_TIMEOUT(thp, what_is_left_of_a_huge_page_stays, KT_TIMEOUT)
+{
+	long refused = kt_sysfs("failed/partial"), split;
+	const size_t gone = HUGE / 4;
+
+	if (!make_huge_region(&self->r, self->top))
+		SKIP(return, "no huge pages in the top tier");
+	ASSERT_EQ(0, drop_parts(&self->r, HUGE, gone));
+	split = kt_vmstat("thp_split_page");
+	ASSERT_EQ(0, madvise(self->r.addr, REGION, MADV_TIER));
+	EXPECT_TRUE(KT_WAIT(others_are_on(&self->r, HUGE, self->low), KT_PATIENCE));
+	ASSERT_TRUE(kt_wait_scans(20));
+	EXPECT_EQ(NR_HUGE / 2 * (HUGE - gone) / kt_page(),
+		  count_rest(&self->r, HUGE, gone, self->top));
+	EXPECT_LT(refused, kt_sysfs("failed/partial"));
+	EXPECT_EQ(split, kt_vmstat("thp_split_page"));
+	EXPECT_EQ(REGION_KB / 2, huge_kb(&self->r));
+	EXPECT_EQ(0, wrong_in_rest(&self->r, HUGE, gone));
+}
+
+/*
+ * A quarter of a huge page is mapped somewhere else, and all of it is mapped. Fails if a part of a
+ * page that has all of its mappings is taken for the whole.
+ */
+TEST_F_TIMEOUT(thp, a_huge_page_in_two_places_stays, KT_TIMEOUT)
+{
+	const size_t moved = HUGE / 4;
+	long refused = kt_sysfs("failed/partial"), split;
+	struct kt_region part, rest;
+	char *to;
+
+	if (!make_huge_region(&self->r, self->top))
+		SKIP(return, "no huge pages in the top tier");
+	to = kt_map(moved);
+	ASSERT_NE(MAP_FAILED, to);
+	ASSERT_EQ(to, mremap(self->r.addr, moved, moved, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	part = part_of(&self->r, 0, moved / kt_page());
+	part.addr = to;
+	rest = part_of(&self->r, moved / kt_page(), (HUGE - moved) / kt_page());
+	split = kt_vmstat("thp_split_page");
+	ASSERT_EQ(0, kt_mark(&part));
+	ASSERT_EQ(0, madvise(rest.addr, REGION - moved, MADV_TIER));
+	EXPECT_TRUE(KT_WAIT(others_are_on(&self->r, HUGE, self->low), KT_PATIENCE));
+	ASSERT_TRUE(kt_wait_scans(20));
+	EXPECT_EQ(part.nr, kt_region_count(0, &part, KT_ALL, self->top));
+	EXPECT_EQ(rest.nr, kt_region_count(0, &rest, KT_ALL, self->top));
+	EXPECT_LT(refused, kt_sysfs("failed/partial"));
+	EXPECT_EQ(split, kt_vmstat("thp_split_page"));
+	EXPECT_EQ(0, kt_region_wrong(&part));
+	EXPECT_EQ(0, kt_region_wrong(&rest));
+}
+
+/*
+ * Folios of 64 KiB
+ */
+
+FIXTURE(middle) {
+	struct kt_knobs saved;
+	char middle[16];
+	char huge[16];
+	struct kt_region r;
+	int top;
+	int low;
+};
+
+/* Of a file "always [never]" what is chosen. */
+static int read_choice(const char *path, char *choice, size_t size)
+{
+	char buf[64], *from, *to;
+
+	choice[0] = '\0';
+	if (kt_read(path, buf, sizeof(buf)) <= 0)
+		return -ENOENT;
+	from = strchr(buf, '[');
+	to = from ? strchr(from, ']') : NULL;
+	if (!to)
+		return -EINVAL;
+	*to = '\0';
+	snprintf(choice, size, "%s", from + 1);
+	return 0;
+}
+
+FIXTURE_SETUP(middle)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+	size_t page = kt_page();
+
+	if (why)
+		SKIP(return, "%s", why);
+	if (read_choice(MIDDLE_DIR "enabled", self->middle, sizeof(self->middle)) ||
+	    read_choice(HUGE_DIR "enabled", self->huge, sizeof(self->huge)))
+		SKIP(return, "no folios of 64 KiB");
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_write(HUGE_DIR "enabled", "never"));
+	ASSERT_EQ(0, kt_write(MIDDLE_DIR "enabled", "always"));
+	kt_write("/proc/sys/vm/compact_memory", "1");
+	ASSERT_EQ(0, kt_region_map(&self->r, REGION + MIDDLE + 2 * page));
+	ASSERT_TRUE(align_region(&self->r, REGION, MIDDLE));
+	ASSERT_EQ(0, madvise(self->r.addr, REGION, MADV_HUGEPAGE));
+	ASSERT_EQ(0, kt_region_fill(&self->r, 0, self->r.nr, self->top));
+}
+
+FIXTURE_TEARDOWN(middle)
+{
+	kt_write(MIDDLE_DIR "enabled", self->middle);
+	kt_write(HUGE_DIR "enabled", self->huge);
+	kt_knobs_restore(&self->saved);
+}
+
+#define PAGEMAP_PFN	((1ULL << 55) - 1)
+#define KPF_HEAD	15
+
+/* How many folios begin in a region that are larger than a page. */
+static long count_folios(const struct kt_region *r)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	int flags = open("/proc/kpageflags", O_RDONLY);
+	uint64_t entry, word;
+	long count = 0;
+	size_t i;
+
+	for (i = 0; i < r->nr; i++) {
+		if (pread(pagemap, &entry, sizeof(entry),
+			  ((unsigned long)r->addr / kt_page() + i) * sizeof(entry)) !=
+		    sizeof(entry))
+			continue;
+		if (pread(flags, &word, sizeof(word), (entry & PAGEMAP_PFN) * sizeof(word)) ==
+		    sizeof(word))
+			count += word >> KPF_HEAD & 1;
+	}
+	close(pagemap);
+	close(flags);
+	return count;
+}
+
+#define NR_MIDDLE	((long)(REGION / MIDDLE))
+
+/*
+ * Fails if they are left out, split, or judged page by page: half of the pages of such a folio may
+ * be idle, and it is hot.
+ */
+TEST_F_TIMEOUT(middle, moves_down_and_up_whole, KT_TIMEOUT)
+{
+	long split = kt_read_long(MIDDLE_DIR "stats/split");
+	struct kt_toucher toucher;
+
+	if (count_folios(&self->r) != NR_MIDDLE)
+		SKIP(return, "there was no memory for %ld folios of 64 KiB", NR_MIDDLE);
+	ASSERT_EQ(0, kt_mark(&self->r));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->low) == 100, KT_PATIENCE));
+	EXPECT_EQ(NR_MIDDLE, count_folios(&self->r));
+
+	self->r.hot_step = 2;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &self->r, true));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->top) == 100, KT_PATIENCE)) {
+		TH_LOG("%ld of %zu pages are up", kt_region_count(0, &self->r, KT_ALL, self->top),
+		       self->r.nr);
+	}
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(NR_MIDDLE, count_folios(&self->r));
+	EXPECT_EQ(split, kt_read_long(MIDDLE_DIR "stats/split"));
+	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
+
+/* Fails if the part that is mapped is moved, or taken for the whole. */
+TEST_F_TIMEOUT(middle, what_is_left_of_one_stays, KT_TIMEOUT)
+{
+	long split = kt_read_long(MIDDLE_DIR "stats/split");
+	long refused = kt_sysfs("failed/partial");
+	const size_t gone = kt_page();
+
+	if (count_folios(&self->r) != NR_MIDDLE)
+		SKIP(return, "there was no memory for %ld folios of 64 KiB", NR_MIDDLE);
+	ASSERT_EQ(0, drop_parts(&self->r, MIDDLE, gone));
+	ASSERT_EQ(0, kt_mark(&self->r));
+	EXPECT_TRUE(KT_WAIT(others_are_on(&self->r, MIDDLE, self->low), KT_PATIENCE));
+	ASSERT_TRUE(kt_wait_scans(20));
+	EXPECT_EQ(NR_MIDDLE / 2 * (MIDDLE - gone) / kt_page(),
+		  count_rest(&self->r, MIDDLE, gone, self->top));
+	EXPECT_LT(refused, kt_sysfs("failed/partial"));
+	EXPECT_EQ(split, kt_read_long(MIDDLE_DIR "stats/split"));
+	EXPECT_EQ(0, wrong_in_rest(&self->r, MIDDLE, gone));
 }
 
 int main(int argc, char **argv)

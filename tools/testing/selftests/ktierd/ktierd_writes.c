@@ -9,7 +9,6 @@
 #include <linux/mempolicy.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 
 #include "../kselftest_harness.h"
@@ -218,55 +217,6 @@ TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, KT_TIMEOUT)
 	EXPECT_GE(TOO_MUCH, on_top(&self->r, KT_ALL, self->top));
 }
 
-#define ZRAM		"/dev/zram0"
-#define ZRAM_SYSFS	"/sys/block/zram0/"
-#define SWAP_MAGIC	"SWAPSPACE2"
-
-/* The beginning of a swap area, version 1; the magic is the end of its first page. */
-struct swap_header {
-	char boot[1024];
-	uint32_t version;
-	uint32_t last_page;
-	uint32_t nr_bad;
-};
-
-static int format_swap(const char *path, size_t bytes)
-{
-	struct swap_header *header = calloc(1, kt_page());
-	int fd = open(path, O_WRONLY);
-	ssize_t written = -1;
-
-	if (header && fd >= 0) {
-		header->version = 1;
-		header->last_page = bytes / kt_page() - 1;
-		memcpy((char *)header + kt_page() - strlen(SWAP_MAGIC), SWAP_MAGIC,
-		       strlen(SWAP_MAGIC));
-		written = write(fd, header, kt_page());
-	}
-	if (fd >= 0)
-		close(fd);
-	free(header);
-	return written == (ssize_t)kt_page() ? 0 : -EIO;
-}
-
-/* Swap in compressed memory, if that is there and nobody uses it. */
-static bool make_swap(void)
-{
-	char size[32];
-
-	if (kt_read_long(ZRAM_SYSFS "disksize"))
-		return false;
-	snprintf(size, sizeof(size), "%lu", 4 * SWAPPED);
-	return !kt_write(ZRAM_SYSFS "disksize", size) && !format_swap(ZRAM, 4 * SWAPPED) &&
-	       !swapon(ZRAM, 0);
-}
-
-static void remove_swap(void)
-{
-	swapoff(ZRAM);
-	kt_write(ZRAM_SYSFS "reset", "1");
-}
-
 static long swap_free_kb(void)
 {
 	char buf[4096];
@@ -281,17 +231,20 @@ static long swap_free_kb(void)
 FIXTURE(contents) {
 	struct kt_knobs saved;
 	struct kt_region r;
-	bool made_swap;
+	struct kt_zram swap;
 };
 
 FIXTURE_SETUP(contents)
 {
+	const char *why;
+
 	if (geteuid() != 0)
 		SKIP(return, "needs root");
+	self->swap.number = -1;
 	if (swap_free_kb() * 1024UL < 2 * SWAPPED) {
-		self->made_swap = make_swap();
-		if (!self->made_swap)
-			SKIP(return, "needs swap");
+		why = kt_swap_make(&self->swap, 4 * SWAPPED);
+		if (why)
+			SKIP(return, "%s", why);
 	}
 	kt_knobs_save(&self->saved);
 	ASSERT_EQ(0, kt_knobs_fast());
@@ -304,8 +257,7 @@ FIXTURE_SETUP(contents)
 FIXTURE_TEARDOWN(contents)
 {
 	munmap(self->r.addr, SWAPPED);
-	if (self->made_swap)
-		remove_swap();
+	kt_swap_remove(&self->swap);
 	kt_knobs_restore(&self->saved);
 }
 

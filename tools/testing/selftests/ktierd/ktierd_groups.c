@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Control groups: cpusets that shrink, processes that are new in one, and the limits of memory
+ * groups, which a move does not touch. Above each test stands what change in the kernel would make
+ * it fail.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "../kselftest_harness.h"
+#include "ktierd_test.h"
+
+#define SMALL		(8 * MIB)
+
+/* What a child has, and does with it. */
+struct member {
+	struct kt_region *r;
+	int node;
+	bool hot;
+};
+
+static struct kt_toucher child_toucher;
+
+static int be_member(void *arg)
+{
+	struct member *m = arg;
+
+	if (kt_region_fill(m->r, 0, m->r->nr, m->node))
+		return -1;
+	m->r->hot_step = m->hot;
+	return m->hot ? kt_touch_start(&child_toucher, m->r, true) : 0;
+}
+
+static int be_marked_member(void *arg)
+{
+	struct member *m = arg;
+
+	return be_member(m) ? -1 : kt_mark(m->r);
+}
+
+/*
+ * Cpusets
+ */
+
+static int set_mems(const struct kt_cgroup *cg, int a, int b)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d,%d", a, b);
+	return kt_cgroup_set(cg, "cpuset.mems", text);
+}
+
+FIXTURE(cpusets) {
+	struct kt_knobs saved;
+	struct kt_cgroup cgroup;
+	pid_t child;
+	int from;
+	int to;
+};
+
+FIXTURE_VARIANT(cpusets) {
+	bool hot;
+};
+
+FIXTURE_VARIANT_ADD(cpusets, down) { .hot = false };
+FIXTURE_VARIANT_ADD(cpusets, up) { .hot = true };
+
+FIXTURE_SETUP(cpusets)
+{
+	const char *why = variant->hot ? kt_find_tiers(&self->to, &self->from) :
+					 kt_find_tiers(&self->from, &self->to);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
+	why = kt_cgroup_make(&self->cgroup, "cpuset");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, set_mems(&self->cgroup, self->from, self->from));
+}
+
+FIXTURE_TEARDOWN(cpusets)
+{
+	kt_kill(self->child);
+	kt_knobs_restore(&self->saved);
+	kt_cgroup_remove(&self->cgroup);
+}
+
+#define SHRINKING	(48 * MIB)
+#define SHRINKS		12
+
+/*
+ * A cpuset that shrinks moves pages back by itself, and would hide that some came too late. So it
+ * shrinks in the middle of moving, and what counts is where pages are after that: nobody moves back
+ * one that ktierd had in its hands then, or has moved later. Fails if the cpuset is remembered from
+ * before, or is not asked again when what was chosen is moved.
+ */
+TEST_F_TIMEOUT(cpusets, that_shrink_under_moves, 2 * KT_TIMEOUT)
+{
+	struct kt_region r;
+	struct member member = { .r = &r, .node = self->from, .hot = variant->hot };
+	int i;
+
+	ASSERT_EQ(0, kt_region_map(&r, SHRINKING));
+	self->child = kt_spawn_in(&self->cgroup, be_marked_member, &member);
+	ASSERT_LT(0, self->child);
+	srand(1);
+	for (i = 0; i < SHRINKS; i++) {
+		ASSERT_EQ(0, set_mems(&self->cgroup, self->from, self->to));
+		ASSERT_TRUE(KT_WAIT(kt_region_count(self->child, &r, KT_ALL, self->to) >=
+				    (long)r.nr / 8, KT_PATIENCE));
+		usleep(rand() % 20000);
+		ASSERT_EQ(0, set_mems(&self->cgroup, self->from, self->from));
+		EXPECT_TRUE(KT_WAIT(!kt_region_count(self->child, &r, KT_ALL, self->to),
+				    KT_PATIENCE)) {
+			TH_LOG("%ld pages are outside of the cpuset",
+			       kt_region_count(self->child, &r, KT_ALL, self->to));
+			break;
+		}
+		ASSERT_TRUE(kt_wait_scans(3));
+		EXPECT_EQ(0, kt_region_count(self->child, &r, KT_ALL, self->to));
+	}
+}
+
+#define NEW_CHILDREN	4
+
+FIXTURE(newcomers) {
+	struct kt_knobs saved;
+	struct kt_cgroup cgroup;
+	int top;
+	int low;
+};
+
+FIXTURE_SETUP(newcomers)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+}
+
+FIXTURE_TEARDOWN(newcomers)
+{
+	kt_knobs_restore(&self->saved);
+	kt_cgroup_remove(&self->cgroup);
+}
+
+struct newcomer {
+	struct kt_region r;
+	const struct kt_cgroup *cgroup;		/* to enter; NULL: is there */
+	int node;
+};
+
+static int be_new(void *arg)
+{
+	struct newcomer *n = arg;
+
+	if (n->cgroup && kt_cgroup_enter(n->cgroup, getpid()))
+		return -1;
+	return kt_region_fill(&n->r, 0, n->r.nr, n->node);
+}
+
+/*
+ * Children whose memory is marked before they are born: by fork in the group, and by fork and then
+ * entering it. Fails if a process is taken to be where its parent is, or its memory is moved before
+ * it is known where it belongs.
+ */
+TEST_F_TIMEOUT(newcomers, are_in_their_cpuset_at_once, KT_TIMEOUT)
+{
+	struct newcomer new[NEW_CHILDREN] = {}, free = {};
+	const char *why = kt_cgroup_make(&self->cgroup, "cpuset");
+	pid_t child[NEW_CHILDREN], control;
+	int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
+	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->top));
+	for (i = 0; i < NEW_CHILDREN; i++) {
+		new[i].node = self->top;
+		new[i].cgroup = i % 2 ? &self->cgroup : NULL;
+		ASSERT_EQ(0, kt_region_map(&new[i].r, SMALL));
+		ASSERT_EQ(0, kt_mark(&new[i].r));
+	}
+	free.node = self->top;
+	ASSERT_EQ(0, kt_region_map(&free.r, SMALL));
+	ASSERT_EQ(0, kt_mark(&free.r));
+	for (i = 0; i < NEW_CHILDREN; i++) {
+		child[i] = kt_spawn_in(i % 2 ? NULL : &self->cgroup, be_new, &new[i]);
+		ASSERT_LT(0, child[i]);
+	}
+	control = kt_spawn(be_new, &free);
+	ASSERT_LT(0, control);
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(control, &free.r, self->low), KT_PATIENCE));
+	ASSERT_TRUE(kt_wait_scans(10));
+	for (i = 0; i < NEW_CHILDREN; i++)
+		EXPECT_EQ(new[i].r.nr, kt_region_count(child[i], &new[i].r, KT_ALL, self->top));
+
+	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->low));
+	for (i = 0; i < NEW_CHILDREN; i++) {
+		EXPECT_TRUE(KT_WAIT(kt_region_is_on(child[i], &new[i].r, self->low), KT_PATIENCE));
+		kt_kill(child[i]);
+	}
+	kt_kill(control);
+}
+
+/*
+ * Memory control groups
+ */
+
+#define CHARGED		(16 * MIB)
+
+/* Histories, and what each CPU has charged in advance. */
+#define CHARGE_SLACK	MIB
+
+FIXTURE(charges) {
+	struct kt_knobs saved;
+	struct kt_cgroup cgroup;
+	struct kt_region idle;
+	struct kt_region hot;
+	pid_t idle_child;
+	pid_t hot_child;
+	int top;
+	int low;
+};
+
+/* A file, and what is written there beyond what is charged. */
+FIXTURE_VARIANT(charges) {
+	const char *limit;
+	long beyond;
+};
+
+FIXTURE_VARIANT_ADD(charges, min) { .limit = "memory.min", .beyond = 0 };
+FIXTURE_VARIANT_ADD(charges, low) { .limit = "memory.low", .beyond = 0 };
+FIXTURE_VARIANT_ADD(charges, high) { .limit = "memory.high", .beyond = -(long)CHARGED };
+FIXTURE_VARIANT_ADD(charges, max) { .limit = "memory.max", .beyond = CHARGE_SLACK };
+
+FIXTURE_SETUP(charges)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	why = kt_cgroup_make(&self->cgroup, "memory");
+	if (why)
+		SKIP(return, "%s", why);
+	kt_cgroup_set(&self->cgroup, "memory.swap.max", "0");
+}
+
+FIXTURE_TEARDOWN(charges)
+{
+	kt_kill(self->idle_child);
+	kt_kill(self->hot_child);
+	kt_knobs_restore(&self->saved);
+	kt_cgroup_remove(&self->cgroup);
+}
+
+static int mark_in(pid_t pid, const struct kt_region *r)
+{
+	ssize_t bytes = r->nr * kt_page();
+
+	return kt_advise_process(pid, r->addr, bytes, MADV_TIER, 0) == bytes ? 0 : -EIO;
+}
+
+/* What has happened to the group that a limit stands for. */
+static long limit_events(const struct kt_cgroup *cg)
+{
+	static const char * const names[] = { "high", "max", "oom", "oom_kill" };
+	long sum = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		sum += kt_cgroup_stat(cg, "memory.events", names[i]);
+	return sum;
+}
+
+/*
+ * A process whose idle pages go down and one whose hot pages come up, at a limit. Fails if a move
+ * is charged as new memory, is charged to somebody else, or is stopped by a limit on how much.
+ */
+TEST_F_TIMEOUT(charges, are_not_changed_by_moves, KT_TIMEOUT)
+{
+	struct member idle = { .r = &self->idle, .node = self->top };
+	struct member hot = { .r = &self->hot, .node = self->low, .hot = true };
+	long anon, current, events;
+	char text[32];
+
+	ASSERT_EQ(0, kt_region_map(&self->idle, CHARGED));
+	ASSERT_EQ(0, kt_region_map(&self->hot, CHARGED));
+	self->idle_child = kt_spawn_in(&self->cgroup, be_member, &idle);
+	self->hot_child = kt_spawn_in(&self->cgroup, be_member, &hot);
+	ASSERT_LT(0, self->idle_child);
+	ASSERT_LT(0, self->hot_child);
+	current = kt_cgroup_long(&self->cgroup, "memory.current");
+	anon = kt_cgroup_stat(&self->cgroup, "memory.stat", "anon");
+	ASSERT_LE(2 * CHARGED, current);
+	snprintf(text, sizeof(text), "%ld", current + variant->beyond);
+	ASSERT_EQ(0, kt_cgroup_set(&self->cgroup, variant->limit, text));
+	sleep(1);
+	events = limit_events(&self->cgroup);
+
+	ASSERT_EQ(0, mark_in(self->idle_child, &self->idle));
+	ASSERT_EQ(0, mark_in(self->hot_child, &self->hot));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(self->idle_child, &self->idle, self->low),
+			    KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(self->hot_child, &self->hot, self->top),
+			    KT_PATIENCE));
+	TH_LOG("anon %+ld, current %+ld, events %+ld",
+	       kt_cgroup_stat(&self->cgroup, "memory.stat", "anon") - anon,
+	       kt_cgroup_long(&self->cgroup, "memory.current") - current,
+	       limit_events(&self->cgroup) - events);
+	EXPECT_GE(CHARGE_SLACK,
+		  labs(kt_cgroup_stat(&self->cgroup, "memory.stat", "anon") - anon));
+	EXPECT_GE(CHARGE_SLACK,
+		  labs(kt_cgroup_long(&self->cgroup, "memory.current") - current));
+	EXPECT_EQ(events, limit_events(&self->cgroup));
+}
+
+/* Pages far from each other, so that histories take more than what CPUs have charged in advance. */
+#define TABLE		(2 * MIB)
+#define NR_TABLES	2048
+
+static int be_sparse(void *arg)
+{
+	char *mem = arg;
+	size_t i;
+
+	for (i = 0; i < NR_TABLES; i++)
+		mem[i * TABLE] = 1;
+	return 0;
+}
+
+static long count_sparse(pid_t pid, const char *mem, int node)
+{
+	long count = 0;
+	size_t i;
+	int *at;
+
+	for (i = 0; i < NR_TABLES; i++) {
+		at = kt_nodes_of(pid, mem + i * TABLE, 1);
+		count += *at == node;
+		free(at);
+	}
+	return count;
+}
+
+FIXTURE(full) {
+	struct kt_knobs saved;
+	struct kt_cgroup cgroup;
+	pid_t child;
+	int top;
+	int low;
+};
+
+/* What the group may have before it is slowed down; NULL: as much as it likes. */
+FIXTURE_VARIANT(full) {
+	const char *high;
+};
+
+FIXTURE_VARIANT_ADD(full, at_max) { .high = NULL };
+FIXTURE_VARIANT_ADD(full, at_max_and_over_high) { .high = "4M" };
+
+FIXTURE_SETUP(full)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	why = kt_cgroup_make(&self->cgroup, "memory");
+	if (why)
+		SKIP(return, "%s", why);
+	kt_cgroup_set(&self->cgroup, "memory.swap.max", "0");
+}
+
+FIXTURE_TEARDOWN(full)
+{
+	kt_kill(self->child);
+	kt_knobs_restore(&self->saved);
+	kt_cgroup_remove(&self->cgroup);
+}
+
+/*
+ * A group that can have no more memory, for histories or anything else, and has none to give back.
+ * Fails if ktierd waits, or searches, as long as members of the group would have to: then it has no
+ * time for others. And if somebody is killed for it.
+ */
+TEST_F_TIMEOUT(full, groups_hold_nobody_up, KT_TIMEOUT)
+{
+	ssize_t bytes = NR_TABLES * TABLE;
+	char *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char text[32];
+	long scans;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	self->child = kt_spawn_in(&self->cgroup, be_sparse, mem);
+	ASSERT_LT(0, self->child);
+	snprintf(text, sizeof(text), "%ld", kt_cgroup_long(&self->cgroup, "memory.current"));
+	ASSERT_EQ(0, kt_cgroup_set(&self->cgroup, "memory.max", text));
+	if (variant->high)
+		ASSERT_EQ(0, kt_cgroup_set(&self->cgroup, "memory.high", variant->high));
+	scans = kt_sysfs("scans");
+	ASSERT_EQ(bytes, kt_advise_process(self->child, mem, bytes, MADV_TIER, 0));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
+	ASSERT_TRUE(kt_wait_scans(10));
+	TH_LOG("%ld scans, %ld ms of sampling, %ld events, %ld of %d pages went down",
+	       kt_sysfs("scans") - scans, kt_sysfs("scan_ms"), limit_events(&self->cgroup),
+	       count_sparse(self->child, mem, self->low), NR_TABLES);
+	EXPECT_EQ(0, kt_cgroup_stat(&self->cgroup, "memory.events", "oom_kill"));
+}
+
+int main(int argc, char **argv)
+{
+	kt_start();
+	return test_harness_run(argc, argv);
+}
