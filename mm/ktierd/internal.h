@@ -23,6 +23,8 @@
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/pagewalk.h>
+#include <linux/sched/clock.h>
+#include <linux/tracepoint-defs.h>
 #include <linux/xarray.h>
 
 #include "../mm_slot.h"
@@ -437,6 +439,14 @@ static inline bool ktierd_writes_known(const struct ktierd_block *block,
 	return block->dirty && look->writes;
 }
 
+DECLARE_TRACEPOINT(held);
+
+/* When a page-table lock was taken; 0 if nobody wants to know. */
+static inline u64 ktierd_held_since(void)
+{
+	return tracepoint_enabled(held) ? local_clock() : 0;
+}
+
 /* ktierd.c */
 bool ktierd_slot_alive(struct ktierd_slot *slot);
 struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
@@ -444,6 +454,8 @@ void ktierd_slots_lock(void);
 void ktierd_slots_unlock(void);
 struct ktierd_slot *ktierd_slot_find(struct mm_struct *mm);
 pid_t ktierd_slot_pid(struct ktierd_slot *slot);
+void ktierd_trace_held(struct mm_struct *mm, u8 work, bool pmd,
+		       unsigned int entries, u64 since);
 bool ktierd_enabled(void);
 void ktierd_set_enabled(bool on);
 unsigned int ktierd_nr_processes(void);

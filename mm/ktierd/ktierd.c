@@ -189,17 +189,31 @@ unsigned int ktierd_hot_level(void)
 	return READ_ONCE(everyone.plan.hot);
 }
 
-/* For trace events. */
-pid_t ktierd_slot_pid(struct ktierd_slot *slot)
+static pid_t mm_pid(struct mm_struct *mm)
 {
 	struct task_struct *owner;
 	pid_t pid;
 
 	rcu_read_lock();
-	owner = rcu_dereference(slot->slot.mm->owner);
+	owner = rcu_dereference(mm->owner);
 	pid = owner ? owner->tgid : 0;
 	rcu_read_unlock();
 	return pid;
+}
+
+/* For trace events. */
+pid_t ktierd_slot_pid(struct ktierd_slot *slot)
+{
+	return mm_pid(slot->slot.mm);
+}
+
+/* A page-table lock, held since then, is about to be given back. */
+void ktierd_trace_held(struct mm_struct *mm, u8 work, bool pmd,
+		       unsigned int entries, u64 since)
+{
+	u64 ns = local_clock() - since;
+
+	trace_held(mm_pid(mm), work, pmd, entries, ns);
 }
 
 /**

@@ -30,6 +30,7 @@
 #include <linux/page_idle.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
+#include <trace/events/ktierd.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -294,6 +295,15 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 	}
 }
 
+static void look_held(const struct ktierd_look *look, bool pmd, u64 since)
+{
+	if (since)
+		ktierd_trace_held(look->vma->vm_mm, look->clear ?
+				  KTIERD_TRACE_CLEAR : KTIERD_TRACE_READ, pmd,
+				  pmd ? 1 : (look->end - look->addr) >> PAGE_SHIFT,
+				  since);
+}
+
 /*
  * A PMD that points to a table has an accessed bit of its own.  When it is
  * clear, no translation was loaded through it since it was cleared.  It is
@@ -303,6 +313,7 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 static void look_at_pmd(struct ktierd_look *look, pmd_t *pmd)
 {
 	spinlock_t *ptl;	/* of the PMD */
+	u64 since;
 
 	if (!IS_ENABLED(CONFIG_ARCH_HAS_NONLEAF_PMD_YOUNG))
 		return;
@@ -310,8 +321,10 @@ static void look_at_pmd(struct ktierd_look *look, pmd_t *pmd)
 	if (look->quiet || !look->nonleaf || !look->clear)
 		return;
 	ptl = pmd_lock(look->vma->vm_mm, pmd);
+	since = ktierd_held_since();
 	if (pmd_present(*pmd) && !pmd_leaf(*pmd))
 		pmdp_test_and_clear_young(look->vma, look->addr & PMD_MASK, pmd);
+	look_held(look, true, since);
 	spin_unlock(ptl);
 }
 
@@ -420,12 +433,15 @@ unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd)
 	struct mm_struct *mm = look->vma->vm_mm;
 	spinlock_t *ptl;	/* of the table */
 	pte_t *pte;
+	u64 since;
 
 	look_begin(look);
 	ptl = pmd_trans_huge_lock(pmd, look->vma);
 	if (ptl) {
 		__acquire(ptl);	/* which sparse can't see */
+		since = ktierd_held_since();
 		look_at_huge(look, pmd);
+		look_held(look, true, since);
 		spin_unlock(ptl);
 		return 1;
 	}
@@ -435,7 +451,9 @@ unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd)
 	if (!pte)
 		return 0;
 	__acquire(ptl);
+	since = ktierd_held_since();
 	look_at_table(look, pte);
+	look_held(look, false, since);
 	pte_unmap_unlock(pte, ptl);
 	return KTIERD_BLOCK_PAGES;
 }

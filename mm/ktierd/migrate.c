@@ -27,10 +27,11 @@
 #include "internal.h"
 
 /*
- * A walk stops for its batch when it has this many pages: with what one more
- * page table may add it stays near the 512 that migrate_pages() moves at once.
+ * A walk stops for its batch when it has this many pages, in the middle of a page
+ * table if need be.  Who touches one of them waits for all; and for isolating
+ * them the page-table lock is held.
  */
-#define KTIERD_BATCH_PAGES	256
+#define KTIERD_BATCH_PAGES	64
 
 /* After a round that mostly failed, let up to this many pass. */
 #define KTIERD_BACKOFF_MAX	8U
@@ -648,10 +649,11 @@ static void consider(struct ktierd_move *move, struct mapped *it)
  * @vma: the VMA
  * @addr: address of its entry 0
  * @pte: its entry 0
- * @first: first entry that is in the VMA
+ * @first: first entry that is in the VMA, and was not considered yet
  * @end: and the end of those
  * @block: histories of its pages
  * @pages: which of them may be wanted
+ * @looks: how often an entry was looked at
  */
 struct table {
 	struct vm_area_struct *vma;
@@ -661,36 +663,42 @@ struct table {
 	unsigned int end;
 	struct ktierd_block *block;
 	u64 pages[KTIERD_GROUPS];
+	unsigned int looks;
 };
 
-/* The entry with which the part of a large folio begins that is mapped here. */
+/*
+ * The entry with which a large folio begins if it is mapped here as a whole.  The
+ * entries in between are left to table_batch().
+ */
 static unsigned int folio_begin(const struct table *table, struct folio *folio,
 				unsigned int i)
 {
 	unsigned long pfn = pte_pfn(ptep_get(table->pte + i));
-	pte_t before;
+	unsigned int before = min_t(unsigned long, i - table->first,
+				    pfn - folio_pfn(folio));
+	pte_t pte = ptep_get(table->pte + i - before);
 
-	for (; i > table->first && pfn > folio_pfn(folio); i--, pfn--) {
-		before = ptep_get(table->pte + i - 1);
-		if (!pte_present(before) || pte_pfn(before) != pfn - 1)
-			break;
-	}
-	return i;
+	if (!pte_present(pte) || pte_pfn(pte) != pfn - before)
+		return i;
+	return i - before;
 }
 
-static unsigned int table_batch(const struct table *table, struct folio *folio,
+static unsigned int table_batch(struct table *table, struct folio *folio,
 				unsigned int i)
 {
 	const fpb_t flags = FPB_IGNORE_DIRTY | FPB_IGNORE_SOFT_DIRTY;
+	unsigned int nr;
 
-	return folio_pte_batch(folio, table->addr + i * PAGE_SIZE,
-			       table->pte + i, ptep_get(table->pte + i),
-			       table->end - i, flags, NULL, NULL, NULL);
+	nr = folio_pte_batch(folio, table->addr + i * PAGE_SIZE,
+			     table->pte + i, ptep_get(table->pte + i),
+			     table->end - i, flags, NULL, NULL, NULL);
+	table->looks += nr;
+	return nr;
 }
 
 /* Return: the entry to go on with. */
-static unsigned int consider_pte(struct ktierd_move *move,
-				 const struct table *table, unsigned int i)
+static unsigned int consider_pte(struct ktierd_move *move, struct table *table,
+				 unsigned int i)
 {
 	unsigned long addr = table->addr + i * PAGE_SIZE;
 	unsigned int begin = i, nr = 1;
@@ -702,6 +710,7 @@ static unsigned int consider_pte(struct ktierd_move *move,
 	folio = ktierd_pte_folio(table->vma, addr, ptent);
 	if (!folio)
 		return i + 1;
+	table->looks += !folio_test_large(folio);
 	if (folio_test_large(folio)) {
 		begin = folio_begin(table, folio, i);
 		nr = table_batch(table, folio, begin);
@@ -723,21 +732,27 @@ static unsigned int consider_pte(struct ktierd_move *move,
 	return begin + nr;
 }
 
-static void consider_table(struct ktierd_move *move, const struct table *table)
+/* Up to the end, or until a batch is together. */
+static void consider_table(struct ktierd_move *move, struct table *table)
 {
 	unsigned int i = table->first;
 
-	while (i < table->end) {
+	while (i < table->end && !move->walk.stop) {
 		u64 left = table->pages[i / KTIERD_GROUP_PAGES] >>
 			   i % KTIERD_GROUP_PAGES;
 
-		if (left & 1)
-			i = consider_pte(move, table, i);
-		else if (left)
-			i += __ffs64(left);
-		else
+		if (!left) {
 			i = round_up(i + 1, KTIERD_GROUP_PAGES);
+		} else if (!(left & 1)) {
+			i += __ffs64(left);
+		} else {
+			i = consider_pte(move, table, i);
+			table->first = i;
+		}
 	}
+	/* The rest of it goes with the next batch. */
+	if (i < table->end)
+		move->walk.next = table->addr + i * PAGE_SIZE;
 }
 
 /* Which pages of a table may be wanted?  False if it is none. */
@@ -770,6 +785,7 @@ static void move_table(struct ktierd_move *move, struct table *table, pmd_t *pmd
 	unsigned long addr = table->addr + table->first * PAGE_SIZE;
 	spinlock_t *ptl;	/* of the table */
 	pte_t *start;
+	u64 since;
 
 	start = pte_offset_map_lock(table->vma->vm_mm, pmd, addr, &ptl);
 	if (!start) {
@@ -777,8 +793,12 @@ static void move_table(struct ktierd_move *move, struct table *table, pmd_t *pmd
 		return;
 	}
 	__acquire(ptl);
+	since = ktierd_held_since();
 	table->pte = start - table->first;
 	consider_table(move, table);
+	if (since)
+		ktierd_trace_held(table->vma->vm_mm, KTIERD_TRACE_MOVE, false,
+				  table->looks, since);
 	pte_unmap_unlock(start, ptl);
 	tell_others(table->addr, false);
 }
@@ -813,6 +833,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		.block	= ktierd_history_find(walk->slot, addr),
 	};
 	spinlock_t *ptl;	/* of the PMD */
+	u64 since;
 
 	if (!block_wanted(move, table.block))
 		return;
@@ -820,7 +841,11 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
 		__acquire(ptl);	/* which sparse can't see */
+		since = ktierd_held_since();
 		move_huge(move, vma, addr, pmd, table.block);
+		if (since)
+			ktierd_trace_held(vma->vm_mm, KTIERD_TRACE_MOVE, true,
+					  1, since);
 		spin_unlock(ptl);
 		tell_others(table.addr, true);
 		return;

@@ -10,6 +10,11 @@
 /* The level of a page that was not sampled, in block. */
 #define KTIERD_TRACE_ABSENT	0xff
 
+/* What a page-table lock is held for. */
+#define KTIERD_TRACE_CLEAR	0
+#define KTIERD_TRACE_READ	1
+#define KTIERD_TRACE_MOVE	2
+
 /**
  * scan_begin - a walk over the marked memory of a process begins
  *
@@ -214,6 +219,47 @@ TRACE_EVENT(migrate,
 		  __entry->pid, __entry->nid,
 		  __entry->promote ? "promote" : "demote", __entry->moved,
 		  __entry->stayed)
+);
+
+/**
+ * held - a page-table lock was held
+ *
+ * @pid:	as in scan_begin
+ * @work:	what for: a clearing look, a reading look or isolating
+ * @pmd:	it is the lock of a PMD: one huge page, or the accessed bit of a
+ *		PMD that points to a table; else that of a page table
+ * @entries:	entries that were looked at under the lock; more than a page
+ *		table has if one was looked at twice
+ * @ns:		for how long, without what it takes to trace it
+ */
+TRACE_EVENT(held,
+
+	TP_PROTO(pid_t pid, u8 work, bool pmd, unsigned int entries, u64 ns),
+
+	TP_ARGS(pid, work, pmd, entries, ns),
+
+	TP_STRUCT__entry(
+		__field(pid_t,		pid)
+		__field(u8,		work)
+		__field(bool,		pmd)
+		__field(unsigned int,	entries)
+		__field(u64,		ns)
+	),
+
+	TP_fast_assign(
+		__entry->pid		= pid;
+		__entry->work		= work;
+		__entry->pmd		= pmd;
+		__entry->entries	= entries;
+		__entry->ns		= ns;
+	),
+
+	TP_printk("pid=%d work=%s lock=%s entries=%u ns=%llu", __entry->pid,
+		  __print_symbolic(__entry->work,
+				   { KTIERD_TRACE_CLEAR, "clear" },
+				   { KTIERD_TRACE_READ, "read" },
+				   { KTIERD_TRACE_MOVE, "move" }),
+		  __entry->pmd ? "pmd" : "table", __entry->entries, __entry->ns)
 );
 
 /**

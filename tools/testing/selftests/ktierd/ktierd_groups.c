@@ -324,7 +324,7 @@ TEST_F_TIMEOUT(charges, are_not_changed_by_moves, KT_TIMEOUT)
 
 /* Pages far from each other, so that histories take more than what CPUs have charged in advance. */
 #define TABLE		(2 * MIB)
-#define NR_TABLES	2048
+#define NR_TABLES	1000
 
 static int be_sparse(void *arg)
 {

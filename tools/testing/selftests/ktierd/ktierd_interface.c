@@ -183,7 +183,7 @@ TEST(the_vdso_is_refused)
 	EXPECT_EQ(0, kt_marked(0, (void *)vma.start));
 }
 
-/* Fails if a device whose pages are where the device is is not refused. */
+/* Fails if the memory of a device is not refused. */
 TEST(dax_memory_is_refused)
 {
 	size_t huge = 2 * MIB;

@@ -16,6 +16,7 @@
 #define LEVELS		32
 #define CLASSES		4
 #define MAX_ROUNDS	64
+#define TABLE		512		/* entries of a page table */
 
 /* What events say. */
 static const char cut_format[] =
@@ -452,6 +453,116 @@ TEST_F_TIMEOUT(trace, each_batch_that_is_moved, KT_TIMEOUT)
 	EXPECT_LT(self->r.nr / 2, down.ours);
 	EXPECT_EQ(0, up.wrong_nid);
 	EXPECT_EQ(0, down.wrong_nid);
+}
+
+/* What the events of held page-table locks say, of one kind of work. */
+struct holds {
+	bool may_be_none;	/* nothing was looked at under the lock */
+	long nr;
+	unsigned long long entries;
+	unsigned long long ns;
+	long bad;
+};
+
+enum work { CLEAR, READ, MOVE, WORKS };
+
+static const char * const works[WORKS] = { "clear", "read", "move" };
+
+static void add_hold(struct holds *holds, const char *lock, unsigned int entries,
+		     unsigned long long ns)
+{
+	/* Of a PMD there is one entry. */
+	unsigned int most = !strcmp(lock, "pmd") ? 1 : TABLE;
+
+	holds->nr++;
+	holds->ns += ns;
+	if (!strcmp(lock, "table"))
+		holds->entries += entries;
+	else if (strcmp(lock, "pmd"))
+		holds->bad++;
+	if (entries > most || (!entries && !holds->may_be_none))
+		holds->bad++;
+}
+
+/* Those of our process, by what they were held for. */
+static void traced_holds(struct holds holds[WORKS])
+{
+	FILE *trace = kt_trace_open();
+	unsigned long long ns;
+	char work[16], lock[16];
+	unsigned int entries, i;
+	char *line;
+	int pid;
+
+	memset(holds, 0, WORKS * sizeof(*holds));
+	/* What was a candidate may be gone by the time the lock is had. */
+	holds[MOVE].may_be_none = true;
+	while ((line = kt_trace_line(trace, "held"))) {
+		if (sscanf(line, "pid=%d work=%15s lock=%15s entries=%u ns=%llu", &pid, work,
+			   lock, &entries, &ns) != 5)
+			holds[CLEAR].bad++;
+		else
+			for (i = 0; i < WORKS; i++)
+				if (pid == getpid() && !strcmp(work, works[i]))
+					add_hold(&holds[i], lock, entries, ns);
+		free(line);
+	}
+	if (trace)
+		fclose(trace);
+}
+
+/*
+ * Fails if a lock that a look takes has no event or two, if one tells of another process, of more
+ * entries than a page table has or fewer than were looked at, or of another time than it was held.
+ */
+TEST_F_TIMEOUT(trace, each_lock_that_is_held, KT_TIMEOUT)
+{
+	struct holds holds[WORKS];
+	long rounds = kt_sysfs("scans");
+	double start = kt_now();
+
+	ASSERT_TRUE(kt_trace_rounds("held", 3));
+	start = kt_now() - start;
+	rounds = kt_sysfs("scans") - rounds;
+	traced_holds(holds);
+	/* The first and the last round may be traced in part. */
+	EXPECT_LE(2 * self->r.nr, holds[CLEAR].entries);
+	EXPECT_GE((rounds + 1) * self->r.nr, holds[CLEAR].entries);
+	/* A light look may have to be followed by a full one. */
+	EXPECT_LE(2 * self->r.nr, holds[READ].entries);
+	EXPECT_GE(2 * (rounds + 1) * self->r.nr, holds[READ].entries);
+	/* Nothing may move: the rate is 0. */
+	EXPECT_EQ(0, holds[MOVE].nr);
+	for (int i = 0; i < WORKS; i++)
+		EXPECT_EQ(0, holds[i].bad);
+	EXPECT_LT(0, holds[CLEAR].ns);
+	EXPECT_LT(0, holds[READ].ns);
+	EXPECT_GE(start * 1e9, holds[CLEAR].ns + holds[READ].ns);
+}
+
+/* Fails if a lock under which pages are isolated has no event, or one that tells of too few. */
+TEST_F_TIMEOUT(trace, each_lock_that_is_held_to_isolate, KT_TIMEOUT)
+{
+	struct holds holds[WORKS];
+	const char *why;
+	int top, low;
+	long moved;
+
+	why = kt_find_tiers(&top, &low);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, kt_trace("held", true));
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1048576));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_IDLE, low) >= KT_NEARLY_ALL,
+			    KT_PATIENCE));
+	ASSERT_EQ(0, kt_trace("held", false));
+	moved = kt_region_count(getpid(), &self->r, KT_IDLE, low);
+
+	traced_holds(holds);
+	EXPECT_LT(self->r.nr / 2, moved);
+	EXPECT_LE(moved, holds[MOVE].entries);
+	EXPECT_EQ(0, holds[MOVE].bad);
+	EXPECT_LT(0, holds[MOVE].ns);
 }
 
 int main(int argc, char **argv)
