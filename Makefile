@@ -5,7 +5,7 @@
 # expand it.
 override CMD := $(value CMD)
 export CMD DRAM PMEM CPUS TIMEOUT ICOUNT PMEM_KIND KERNEL QEMU_EXTRA APPEND
-export QUICK PERF RESUME WORKLOADS WAYS DURATION
+export QUICK PERF RESUME WORKLOADS WAYS DURATION MINUTES SEED ONLY TESTS ALL
 
 MAKEFLAGS += --no-print-directory
 ours := tools/testing/ktierd
@@ -17,7 +17,8 @@ build/exit_status.so: $(ours)/vm/exit_status.c | packages
 	@mkdir -p build && $(CC) -shared -fPIC -O2 -Wall -o $@ $<
 endif
 
-.PHONY: help packages prepare kernel bin vm demo bench sim test check clean
+.PHONY: help packages prepare kernel bin vm demo bench sim test torture fuzz foreign
+.PHONY: check clean
 
 help:
 	@cat $(ours)/help
@@ -48,6 +49,16 @@ sim: packages
 
 test: kernel bin
 	@$(ours)/test
+
+torture: kernel bin
+	@$(ours)/torture/torture
+
+fuzz: kernel bin
+	@$(ours)/fuzz/fuzz
+
+foreign: export FOREIGN := 1
+foreign: kernel bin
+	@$(ours)/foreign/foreign
 
 check: kernel
 	@$(ours)/kernel/check

@@ -104,7 +104,7 @@ static FILE *open_smaps(pid_t pid)
 
 static bool has_flag(const char *flags, const char *flag)
 {
-	return strstr(flags, flag) != NULL;
+	return !!strstr(flags, flag);
 }
 
 static bool next_mapping(FILE *smaps, struct found *found)

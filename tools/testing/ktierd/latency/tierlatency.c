@@ -60,8 +60,7 @@ enum {
 
 static const struct argp_option options[] = {
 	{ "kind", OPT_KIND, "KIND", 0,
-	  "of memory: small, medium or huge pages, forked (small, of parent and child), "
-	  "protected (huge, every other page against writes) (small)", 0 },
+	  "small, medium, huge, forked, or protected in parts: of memory (small)", 0 },
 	{ "mib", OPT_MIB, "N", 0, "marked memory, in MiB (4096)", 0 },
 	{ "seconds", OPT_SECONDS, "N", 0,
 	  "with ktierd at work, at least; half as long with it at rest (30)", 0 },

@@ -36,7 +36,7 @@ static void write_text(const char *name, const char *format, ...)
 	close(fd);
 }
 
-static void enable(const char *event, const char *filter)
+static void switch_on(const char *event, const char *filter)
 {
 	char name[128];
 
@@ -70,15 +70,15 @@ void traced_start(const struct load *load)
 
 	snprintf(ours, sizeof(ours), "addr >= 0x%lx && addr < 0x%lx", from,
 		 from + load->pages * PAGE_SIZE);
-	enable("ktierd/held", NULL);
-	enable("ktierd/migrate", NULL);
-	enable("migrate/set_migration_pte", ours);
-	enable("migrate/remove_migration_pte", ours);
-	enable("thp/set_migration_pmd", ours);
-	enable("thp/remove_migration_pmd", ours);
-	enable("mmap_lock/mmap_lock_start_locking", threads);
-	enable("mmap_lock/mmap_lock_acquire_returned", threads);
-	enable("mmap_lock/mmap_lock_released", threads);
+	switch_on("ktierd/held", NULL);
+	switch_on("ktierd/migrate", NULL);
+	switch_on("migrate/set_migration_pte", ours);
+	switch_on("migrate/remove_migration_pte", ours);
+	switch_on("thp/set_migration_pmd", ours);
+	switch_on("thp/remove_migration_pmd", ours);
+	switch_on("mmap_lock/mmap_lock_start_locking", threads);
+	switch_on("mmap_lock/mmap_lock_acquire_returned", threads);
+	switch_on("mmap_lock/mmap_lock_released", threads);
 }
 
 void traced_work(u64 now)

@@ -15,6 +15,7 @@ enum when {
 	NEVER,
 	DURING,
 	IN_CHILD,
+	INSIDE,			/* an operation */
 	AT_END,
 };
 
@@ -22,6 +23,7 @@ struct damage {
 	const char *name;
 	enum when when;
 	void (*inflict)(struct worker *me, u64 *page, size_t i);
+	enum place place;
 };
 
 static const struct damage *damage;
@@ -71,15 +73,21 @@ static void mix_up(struct worker *me, u64 *page, size_t i)
 }
 
 static const struct damage damages[] = {
-	{ "nothing", NEVER, NULL },
-	{ "a bit", DURING, flip_bit },
-	{ "a page that is now zeros", DURING, lose_page },
-	{ "a write of some words, lost", DURING, lose_write },
-	{ "a write of a page, lost", DURING, lose_full_write },
-	{ "a page freed after it was rewritten", DURING, free_too_late },
-	{ "a page that is now another", DURING, mix_up },
-	{ "a bit, in a child", IN_CHILD, flip_bit },
-	{ "a bit, after the last operation", AT_END, flip_bit },
+	{ "nothing", NEVER, NULL, NOWHERE },
+	{ "a bit", DURING, flip_bit, NOWHERE },
+	{ "a page that is now zeros", DURING, lose_page, NOWHERE },
+	{ "a write of some words, lost", DURING, lose_write, NOWHERE },
+	{ "a write of a page, lost", DURING, lose_full_write, NOWHERE },
+	{ "a page freed after it was rewritten", DURING, free_too_late, NOWHERE },
+	{ "a page that is now another", DURING, mix_up, NOWHERE },
+	{ "a bit, in a child", IN_CHILD, flip_bit, NOWHERE },
+	{ "a page that is pinned, and moved", INSIDE, NULL, IN_FIXED },
+	{ "a bit of a page in a pipe", INSIDE, NULL, IN_PIPE },
+	{ "a bit of a page that was missing", INSIDE, NULL, IN_MISSING },
+	{ "a write protection, lost", INSIDE, NULL, IN_WRITE_PROTECT },
+	{ "a soft-dirty bit, lost", INSIDE, NULL, IN_SOFT_DIRTY },
+	{ "a bit of a core dump", INSIDE, NULL, IN_CORE },
+	{ "a bit, after the last operation", AT_END, flip_bit, NOWHERE },
 };
 
 /*
@@ -113,6 +121,11 @@ bool damage_is_wanted(unsigned int kind)
 	return damages[kind].when != NEVER;
 }
 
+bool damage_is_sudden(unsigned int kind)
+{
+	return damages[kind].when != NEVER && damages[kind].when != AT_END;
+}
+
 void damage_during(struct worker *me)
 {
 	unsigned int steps = me->child ? CHILD_DAMAGE_STEPS : DAMAGE_STEPS;
@@ -120,6 +133,14 @@ void damage_during(struct worker *me)
 	if (damage && damage->when == (me->child ? IN_CHILD : DURING) &&
 	    me->index == 0 && me->steps % steps == 0)
 		inflict_damage(me);
+}
+
+bool damage_inside(struct worker *me, enum place place)
+{
+	if (!damage || damage->place != place)
+		return false;
+	__atomic_fetch_add(&me->tally->damaged, 1, __ATOMIC_RELAXED);
+	return true;
 }
 
 void damage_at_end(struct worker *me)

@@ -4,10 +4,10 @@
  *
  * Threads, each with a region of private anonymous memory marked with
  * MADV_TIER, and now and then a child of each, do at random whatever writes
- * memory, frees it, moves it or swaps it out. What every page has to hold is
- * known at any time, and is kept in memory that is not marked and that is
- * locked. Only the thread itself changes what its pages hold, but others, too,
- * swap them out and move them meanwhile.
+ * memory, frees it, moves it, merges it, pins it, watches it, dumps it or swaps
+ * it out. What every page has to hold is known at any time, and is kept in memory
+ * that is not marked and that is locked. Only the thread itself changes what its
+ * pages hold, but others, too, swap them out and move them meanwhile.
  *
  * It is to run in a control group that is smaller than its memory, on a machine
  * with swap and two tiers: see the script beside.
@@ -22,13 +22,10 @@
 #include <unistd.h>
 
 #include "../lib/args.h"
-#include "torture.h"
-
-#ifndef MADV_TIER
-#define MADV_TIER		96
-#endif
+#include "operations.h"
 
 #define PROGRESS_S		10
+#define SUDDEN_TIMES		24	/* the time that a damage has to be noticed */
 
 struct options option = {
 	.seconds = 1200,
@@ -62,14 +59,22 @@ static void *locked_memory(size_t size, int flags)
 
 	if (memory == MAP_FAILED || mlock(memory, size))
 		fail("cannot have %zu KiB of locked memory (%s).", size >> 10, strerror(errno));
+	madvise(memory, size, MADV_DONTDUMP);
 	return memory;
 }
 
-static void make_region(struct worker *me)
+bool mark_memory(const struct region *region, void *from, size_t size)
 {
 	static const int advice[] = {
 		[REGION_SMALL] = MADV_NOHUGEPAGE, [REGION_HUGE] = MADV_HUGEPAGE,
 	};
+
+	return (region->kind == REGION_COLLAPSED ||
+		!madvise(from, size, advice[region->kind])) && !madvise(from, size, MADV_TIER);
+}
+
+static void make_region(struct worker *me)
+{
 	struct region *region = &me->region;
 	size_t size;
 
@@ -84,12 +89,9 @@ static void make_region(struct worker *me)
 			    -1, 0);
 	if (region->base == MAP_FAILED)
 		fail("no room for %zu MiB (%s).", size >> 20, strerror(errno));
-	if (madvise(region->base, size, MADV_TIER))
-		fail("madvise(MADV_TIER) failed (%s): is this a kernel with ktierd?",
+	if (!mark_memory(region, region->base, size))
+		fail("madvise() failed (%s): is this a kernel with huge pages and ktierd?",
 		     strerror(errno));
-	if (region->kind != REGION_COLLAPSED &&
-	    madvise(region->base, size, advice[region->kind]))
-		fail("the kernel has no huge pages (%s).", strerror(errno));
 }
 
 static void make_worker(unsigned int index)
@@ -99,8 +101,9 @@ static void make_worker(unsigned int index)
 	me->index = index;
 	me->random = ((u64)option.seed << 32) + index;
 	me->random = draw(me);
-	me->tally = locked_memory(sizeof(*me->tally) + nr_operations * sizeof(u64), MAP_SHARED);
+	me->tally = locked_memory(sizeof(*me->tally) + 2 * nr_operations * sizeof(u64), MAP_SHARED);
 	me->tally->done = (u64 *)(me->tally + 1);
+	me->tally->in_vain = me->tally->done + nr_operations;
 	make_region(me);
 }
 
@@ -132,12 +135,21 @@ static u64 sum_done(unsigned int operation)
 	return sum;
 }
 
+static u64 sum_in_vain(unsigned int operation)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < option.threads; i++)
+		sum += __atomic_load_n(&workers[i].tally->in_vain[operation], __ATOMIC_RELAXED);
+	return sum;
+}
+
 static u64 all_done(void)
 {
 	u64 sum = 0;
 
 	for (unsigned int i = 0; i < nr_operations; i++)
-		sum += sum_done(i);
+		sum += sum_done(i) + sum_in_vain(i);
 	return sum;
 }
 
@@ -150,46 +162,65 @@ static u64 all_verified(void)
 	return sum;
 }
 
+static u64 all_in_children(void)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < option.threads; i++)
+		sum += __atomic_load_n(&workers[i].tally->in_children, __ATOMIC_RELAXED);
+	return sum;
+}
+
 static void print_progress(void)
 {
-	static const char * const counters[] = {
-		"pswpin", "pswpout", "ktierd_pages_promoted", "ktierd_pages_demoted",
+	static const struct {
+		const char *what, *counter;
+	} counters[] = {
+		{ "swapped in", "pswpin" }, { "out", "pswpout" },
+		{ "promoted", "ktierd_pages_promoted" }, { "demoted", "ktierd_pages_demoted" },
 	};
 	static u64 first[ARRAY_SIZE(counters)];
 	static bool begun;
 
 	if (begun)
-		printf("%5.0f s: %llu operations, %llu verified;", (now_ns() - started_ns) / 1e9,
-		       all_done(), all_verified());
+		printf("%5.0f s: %llu operations, %llu pages verified",
+		       (now_ns() - started_ns) / 1e9, all_done(), all_verified());
 	for (unsigned int i = 0; i < ARRAY_SIZE(counters); i++) {
 		if (!begun)
-			first[i] = vm_counter(counters[i]);
+			first[i] = vm_counter(counters[i].counter);
 		else
-			printf(" %s %llu", counters[i], vm_counter(counters[i]) - first[i]);
+			printf(", %s %llu", counters[i].what,
+			       vm_counter(counters[i].counter) - first[i]);
 	}
-	if (begun) {
-		printf(";");
-		for (unsigned int i = 0; i < nr_operations; i++)
-			printf(" %s %llu", operation_name(i), sum_done(i));
+	if (begun)
 		printf("\n");
-	}
 	begun = true;
 	fflush(stdout);
 }
 
-static void print_end(void)
+/* True if all operations were done that should have been, in so many steps. */
+static bool print_table(void)
 {
-	u64 in_children = 0;
+	u64 in_children = all_in_children();
+	bool all = true;
 
-	for (unsigned int i = 0; i < option.threads; i++)
-		in_children += workers[i].tally->in_children;
-	printf("dirtytorture: %llu of the operations were in children\n", in_children);
-	printf("dirtytorture: %llu operations, %llu verified, 0 wrong\n", all_done(),
-	       all_verified());
+	printf("dirtytorture: %-14s %12s %12s\n", "operation", "done", "in vain");
+	for (unsigned int i = 0; i < nr_operations; i++) {
+		bool missed = !sum_done(i) &&
+			      operation_is_missed(i, all_done() - in_children, in_children);
+
+		printf("dirtytorture: %-14s %12llu %12llu%s\n", operation_name(i), sum_done(i),
+		       sum_in_vain(i), missed ? " NEVER DONE" : "");
+		all &= !missed;
+	}
+	printf("dirtytorture: %llu operations, %llu of them in children\n", all_done(),
+	       in_children);
+	printf("dirtytorture: %llu pages verified, 0 wrong\n", all_verified());
+	return all;
 }
 
-/* All of it. It returns if nothing was wrong. */
-static void torture(void)
+/* All of it. It returns if no page was wrong: false if it was not all. */
+static bool torture(void)
 {
 	unsigned int i;
 
@@ -209,7 +240,7 @@ static void torture(void)
 	for (i = 0; i < option.threads; i++)
 		pthread_join(workers[i].thread, NULL);
 	print_progress();
-	print_end();
+	return print_table();
 }
 
 /* The check of the checker */
@@ -221,6 +252,8 @@ static void torture_silently(unsigned int kind)
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
 	damage_choose(kind);
+	if (damage_is_sudden(kind))
+		option.seconds *= SUDDEN_TIMES;
 	torture();
 	exit(EXIT_SUCCESS);
 }
@@ -263,8 +296,8 @@ static int self_check(void)
 /* The command line */
 
 enum {
-	OPT_SECONDS = 256, OPT_MIB, OPT_SEED, OPT_THREADS, OPT_DIRECT, OPT_FREE_SHARED,
-	OPT_SELF_CHECK,
+	OPT_SECONDS = 256, OPT_MIB, OPT_SEED, OPT_THREADS, OPT_DIRECT, OPT_CORE,
+	OPT_FREE_SHARED, OPT_SELF_CHECK,
 };
 
 static const char doc[] =
@@ -279,10 +312,12 @@ static const struct argp_option options[] = {
 	{ "threads", OPT_THREADS, "N", 0, "that work (4)", 0 },
 	{ "direct", OPT_DIRECT, "FILE", 0,
 	  "also do direct input and output with FILE, which is overwritten", 0 },
+	{ "core", OPT_CORE, "DIRECTORY", 0,
+	  "also dump core: the kernel's core_pattern must be DIRECTORY/core.%p", 0 },
 	{ "free-shared", OPT_FREE_SHARED, NULL, 0,
 	  "children also free what they share; not with swap on zram itself", 0 },
 	{ "self-check", OPT_SELF_CHECK, NULL, 0,
-	  "damage pages, and see that it is noticed: --seconds for each kind", 0 },
+	  "damage pages, and see that it is noticed: --seconds for what is seen at the end", 0 },
 	{ }
 };
 
@@ -292,6 +327,7 @@ static const struct args_option simple[] = {
 	{ OPT_SEED, ARGS_COUNT, &option.seed, 1, UINT32_MAX },
 	{ OPT_THREADS, ARGS_COUNT, &option.threads, 1, MAX_THREADS },
 	{ OPT_DIRECT, ARGS_TEXT, &option.direct, 0, 0 },
+	{ OPT_CORE, ARGS_TEXT, &option.core, 0, 0 },
 	{ OPT_FREE_SHARED, ARGS_NONE, &option.free_shared, 0, 0 },
 	{ OPT_SELF_CHECK, ARGS_NONE, &option.self_check, 0, 0 },
 	{ }
@@ -335,6 +371,5 @@ int main(int argc, char **argv)
 	open_direct();
 	if (option.self_check)
 		return self_check();
-	torture();
-	return EXIT_SUCCESS;
+	return torture() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

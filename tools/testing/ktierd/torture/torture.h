@@ -13,6 +13,7 @@
 /* What was done, in memory that children share. */
 struct tally {
 	u64 *done;		/* by operation */
+	u64 *in_vain;		/* by operation: it failed, or there was nothing to do */
 	u64 verified;		/* pages */
 	u64 in_children;	/* operations */
 	u64 damaged;		/* pages */
@@ -63,9 +64,20 @@ struct range {
 	size_t first, pages;
 };
 
+/* Operations that can do damage. */
+enum place {
+	NOWHERE,
+	IN_FIXED,
+	IN_PIPE,
+	IN_MISSING,
+	IN_WRITE_PROTECT,
+	IN_SOFT_DIRTY,
+	IN_CORE,
+};
+
 struct options {
 	unsigned int seconds, mib, seed, threads;
-	const char *direct;
+	const char *direct, *core;
 	bool free_shared, self_check;
 };
 
@@ -75,14 +87,22 @@ extern struct worker workers[MAX_THREADS];
 extern u64 started_ns;
 extern int direct_fd;		/* or -1 */
 
+/* Have memory of a region looked after, with huge pages as its kind wants them. */
+bool mark_memory(const struct region *region, void *from, size_t size);
+
 /* operations.c */
 
 extern const unsigned int nr_operations;
 
 const char *operation_name(unsigned int operation);
 
+/* Would it have been done in so many steps, and those of children, had it not failed? */
+bool operation_is_missed(unsigned int operation, u64 steps, u64 child_steps);
+
 /* Do something. It ends the program if something is wrong. */
 void step(struct worker *me);
+
+/* region.c */
 
 u64 draw(struct worker *me);
 u64 below(struct worker *me, u64 limit);
@@ -106,8 +126,14 @@ void damage_choose(unsigned int kind);
 const char *damage_name(unsigned int kind);
 bool damage_is_wanted(unsigned int kind);
 
+/* Does it come during the steps, whenever? Then there is no need to go on after it. */
+bool damage_is_sudden(unsigned int kind);
+
 /* After a step, and after the last one. */
 void damage_during(struct worker *me);
 void damage_at_end(struct worker *me);
+
+/* Is the operation to do damage itself, where only it can? */
+bool damage_inside(struct worker *me, enum place place);
 
 #endif

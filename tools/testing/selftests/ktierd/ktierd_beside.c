@@ -573,7 +573,8 @@ TEST_F_TIMEOUT(balancing, fights_over_no_page, 2 * KT_TIMEOUT)
 	}
 	EXPECT_TRUE(KT_WAIT((look(&changes, self->top),
 			     kt_region_is_on(0, &self->marked, self->low)), KT_PATIENCE));
-	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->other, KT_ALL, self->top) >= 50, 3 * KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->other, KT_ALL, self->top) >= 50,
+			    3 * KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	TH_LOG("%zu pages went down %ld times, up %ld times; returned %ld; balancing moved %ld",
 	       self->marked.nr, changes.down, changes.up, kt_sysfs("pages_returned") - returned,
