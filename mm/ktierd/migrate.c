@@ -773,7 +773,11 @@ static bool block_wanted(const struct ktierd_move *move,
 			 const struct ktierd_block *block)
 {
 	if (!block || block->read != move->walk.round->nr ||
-	    !move->quota->pages || block->windows < KTIERD_SIGHTINGS)
+	    !move->quota->pages)
+		return false;
+	/* What has fallen asleep was idle for long enough. */
+	if (block->windows < KTIERD_SIGHTINGS &&
+	    (move->promote || block->shape != KTIERD_IDLE))
 		return false;
 	return (move->promote ? block->levels_low : block->levels_top) &
 	       move->quota->levels;
