@@ -44,6 +44,8 @@ int ktierd_set_process(struct mm_struct *mm, unsigned long on);
 int ktierd_get_process(struct mm_struct *mm);
 void ktierd_tunables_changed(void);
 bool __ktierd_looks_after(struct vm_area_struct *vma);
+int ktierd_proc_stat(struct seq_file *m, struct pid_namespace *ns,
+		     struct pid *pid, struct task_struct *task);
 
 int __ktierd_enter(struct mm_struct *mm);
 void __ktierd_fork(struct mm_struct *mm, struct mm_struct *oldmm);

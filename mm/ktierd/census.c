@@ -146,7 +146,7 @@ static enum ktierd_fail why_stuck(const struct ktierd_look *look,
 }
 
 /* Pages that belong on the other side and can't go there. */
-static void count_stuck(const struct ktierd_look *look,
+static void count_stuck(struct ktierd_slot *slot, const struct ktierd_look *look,
 			const struct ktierd_barred *barred, unsigned int group,
 			u64 stuck, u64 top, unsigned int nr_pages)
 {
@@ -154,8 +154,8 @@ static void count_stuck(const struct ktierd_look *look,
 
 	for (; stuck; stuck &= stuck - 1) {
 		i = __ffs64(stuck);
-		ktierd_count_fail(why_stuck(look, barred, group, i, top >> i & 1),
-				  nr_pages);
+		ktierd_count_fail(slot, why_stuck(look, barred, group, i,
+						  top >> i & 1), nr_pages);
 	}
 }
 
@@ -269,8 +269,8 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 
 	down = top & not_barred(look, group, barred->down, barred->shared_down);
 	up = low & not_barred(look, group, barred->up, barred->shared_up);
-	count_stuck(look, barred, group, (top & cold & ~down) | (low & hot & ~up),
-		    top, nr_pages);
+	count_stuck(walk->slot, look, barred, group,
+		    (top & cold & ~down) | (low & hot & ~up), top, nr_pages);
 	if (block->windows < KTIERD_SIGHTINGS) {
 		/* Later: it may not be counted then. */
 		block->levels_top = U32_MAX;
@@ -307,6 +307,14 @@ static void count_nodes(const struct ktierd_block *block,
 	}
 }
 
+static void count_seen(struct ktierd_tally *tally, const struct tier_count *tier,
+		       unsigned int weight)
+{
+	tally->seen += (u64)tier->pages * weight;
+	tally->hot += (u64)tier->hot * weight;
+	tally->cold += (u64)tier->cold * weight;
+}
+
 /* What has its turn to be counted in full. */
 static void count_groups(struct ktierd_walk *walk, struct ktierd_block *block,
 			 const struct ktierd_look *look,
@@ -322,6 +330,8 @@ static void count_groups(struct ktierd_walk *walk, struct ktierd_block *block,
 		if (look->present[group])
 			count_group(walk, block, look, barred, group);
 	count_nodes(block, walk->round, weight);
+	count_seen(&walk->slot->stat.top, &on_top, weight);
+	count_seen(&walk->slot->stat.low, &on_low, weight);
 }
 
 /* What some tables stand for. */
@@ -342,13 +352,24 @@ static void count_all(const struct ktierd_block *block,
 	}
 }
 
-static void count_tracked(const struct ktierd_block *block)
+static struct ktierd_tally *tally_of(struct ktierd_walk *walk, int nid)
 {
-	unsigned int i;
+	struct ktierd_stat *stat = &walk->slot->stat;
 
-	for (i = 0; i < KTIERD_SUM_NODES && block->sum.node[i].nr; i++)
-		counting[block->sum.node[i].nid].tracked +=
-			block->sum.node[i].nr * bit_pages(block);
+	return node_isset(nid, walk->round->top) ? &stat->top : &stat->low;
+}
+
+static void count_tracked(struct ktierd_walk *walk,
+			  const struct ktierd_block *block)
+{
+	const struct ktierd_sum *sum = &block->sum;
+	unsigned int i, nr;
+
+	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
+		nr = sum->node[i].nr * bit_pages(block);
+		counting[sum->node[i].nid].tracked += nr;
+		tally_of(walk, sum->node[i].nid)->found += nr;
+	}
 }
 
 static void count_walked(struct ktierd_walk *walk,
@@ -378,6 +399,15 @@ static void count_walked(struct ktierd_walk *walk,
 	census->nr_units += present;
 }
 
+static u8 traced_level(const struct ktierd_levels *levels,
+		       const struct ktierd_block *block, unsigned int i)
+{
+	unsigned int bit = i % KTIERD_GROUP_PAGES;
+	bool top = block->group[i / KTIERD_GROUP_PAGES].top >> bit & 1;
+
+	return ktierd_levels_at(levels, bit) | (top ? 0 : KTIERD_TRACE_LOW);
+}
+
 static void trace_levels(struct ktierd_walk *walk,
 			 const struct ktierd_block *block,
 			 const struct ktierd_look *look)
@@ -398,8 +428,7 @@ static void trace_levels(struct ktierd_walk *walk,
 				  block->group[group].top,
 				  walk->round->cold_ticks);
 		if (look->present[group] >> i % KTIERD_GROUP_PAGES & 1)
-			level[i] = ktierd_levels_at(&levels,
-						    i % KTIERD_GROUP_PAGES);
+			level[i] = traced_level(&levels, block, i);
 	}
 	for (; first < last; first += some) {
 		some = min(last - first, KTIERD_TRACE_PAGES);
@@ -428,18 +457,34 @@ void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 		count_groups(walk, block, look, barred, weight);
 	if (stands_for_others(block))
 		count_all(block, look, count);
-	count_tracked(block);
+	count_tracked(walk, block);
 	count_walked(walk, block, look);
 	trace_levels(walk, block, look);
 }
 
-static void count_side(struct ktierd_histogram *histogram, unsigned int nr,
+static void count_side(struct ktierd_slot *slot,
+		       struct ktierd_histogram *histogram, unsigned int nr,
 		       unsigned int level, enum ktierd_fail why, bool wrong)
 {
 	if (why == KTIERD_MOVABLE)
 		histogram->nr[level][0] += nr;
 	else if (wrong)
-		ktierd_count_fail(why, nr);
+		ktierd_count_fail(slot, why, nr);
+}
+
+static void count_asleep(struct ktierd_walk *walk, int nid, unsigned int nr,
+			 bool is_cold)
+{
+	struct ktierd_tally *tally = tally_of(walk, nid);
+
+	counting[nid].tracked += nr;
+	tally->found += nr;
+	tally->seen += nr;
+	if (is_cold) {
+		counting[nid].cold += nr;
+		tally->cold += nr;
+	}
+	walk->slot->present += nr;
 }
 
 /**
@@ -460,15 +505,45 @@ void ktierd_census_sleeping(struct ktierd_walk *walk,
 
 	block->levels_top = sum->top ? 1U << level : 0;
 	block->levels_low = sum->low ? 1U << level : 0;
-	count_side(&census->top, sum->top, level, barred->down,
+	count_side(walk->slot, &census->top, sum->top, level, barred->down,
 		   level == KTIERD_LEVEL_COLD);
-	count_side(&census->low, sum->low, level, barred->up, false);
-	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
-		counting[sum->node[i].nid].tracked += sum->node[i].nr;
-		if (level == KTIERD_LEVEL_COLD)
-			counting[sum->node[i].nid].cold += sum->node[i].nr;
-		walk->slot->present += sum->node[i].nr;
+	count_side(walk->slot, &census->low, sum->low, level, barred->up, false);
+	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++)
+		count_asleep(walk, sum->node[i].nid, sum->node[i].nr,
+			     level == KTIERD_LEVEL_COLD);
+}
+
+/*
+ * Where some tables stand for others it may take some rounds until enough was
+ * seen; until then the part that is hot is taken to be what it was.
+ */
+static void end_tally(struct ktierd_tally *tally)
+{
+	u64 pages = tally->found;
+
+	WRITE_ONCE(tally->pages, pages);
+	tally->found = 0;
+	if (tally->seen >= pages) {
+		u64 seen = tally->seen ?: 1;
+
+		WRITE_ONCE(tally->hot_pages,
+			   mul_u64_u64_div_u64(tally->hot, pages, seen));
+		WRITE_ONCE(tally->cold_pages,
+			   mul_u64_u64_div_u64(tally->cold, pages, seen));
+		tally->seen = 0;
+		tally->hot = 0;
+		tally->cold = 0;
 	}
+}
+
+/**
+ * ktierd_census_tally() - a process was counted to its end
+ * @slot: the process
+ */
+void ktierd_census_tally(struct ktierd_slot *slot)
+{
+	end_tally(&slot->stat.top);
+	end_tally(&slot->stat.low);
 }
 
 static void add_some(struct ktierd_histogram *all,

@@ -16,6 +16,7 @@
  *	share.c		pages that several processes map
  *	migrate.c	isolate, batch, move, put back, count why not
  *	sysfs.c		/sys/kernel/mm/ktierd
+ *	proc.c		/proc/PID/ktierd_stat
  */
 
 #include <linux/bitmap.h>
@@ -128,6 +129,71 @@ static inline unsigned int ktierd_block_groups(const struct ktierd_block *block)
 	       block->shape == KTIERD_HUGE;
 }
 
+/*
+ * Why a page that should move stayed.  The names of these are the files in
+ * failed/ and the rows in the manual.
+ */
+enum ktierd_fail {
+	KTIERD_MOVABLE = -1,	/* no reason */
+	KTIERD_BUSY,		/* off the LRU, or somebody holds a reference */
+	KTIERD_PINNED,		/* pinned for DMA */
+	KTIERD_SHARED,		/* mapped by another process, or by KSM */
+	KTIERD_LOCKED,		/* folio lock or writeback */
+	KTIERD_POLICY,		/* memory policy allows no node over there */
+	KTIERD_CPUSET,		/* cpuset allows no node over there */
+	KTIERD_NO_ROOM,		/* no free page at the target */
+	KTIERD_HUGE_NO_ROOM,	/* no free huge page at the target */
+	KTIERD_RATE,		/* over the rate limit */
+	KTIERD_LAZYFREE,	/* MADV_FREE: about to be discarded */
+	KTIERD_DIRTY,		/* page cache that has to be written first */
+	KTIERD_PARTIAL,		/* large folio, only a part of it mapped here */
+	KTIERD_NR_FAILS,
+};
+
+/**
+ * struct ktierd_tally - pages of a process in one of the tiers
+ * @found: those that the round has met so far
+ * @seen: those whose heat was looked at, as many as they stand for
+ * @hot: those of @seen that are hot
+ * @cold: those of @seen that are cold
+ * @pages: those that the last whole round has met
+ * @hot_pages: about how many of @pages are hot
+ * @cold_pages: about how many of them are cold
+ */
+struct ktierd_tally {
+	u64 found;
+	u64 seen;
+	u64 hot;
+	u64 cold;
+	u64 pages;
+	u64 hot_pages;
+	u64 cold_pages;
+};
+
+/**
+ * struct ktierd_stat - what is told of a process
+ * @top: its pages in the top tier
+ * @low: those in lower tiers
+ * @young: pages that were touched in the windows
+ * @dirty: those that were written, as far as that was looked at
+ * @promoted: pages that were moved up
+ * @demoted: and down
+ * @returned: those of both that were moved back soon
+ * @failed: pages that should have moved and stayed
+ *
+ * Written by the thread only; others copy it.
+ */
+struct ktierd_stat {
+	struct ktierd_tally top;
+	struct ktierd_tally low;
+	u64 young;
+	u64 dirty;
+	u64 promoted;
+	u64 demoted;
+	u64 returned;
+	u64 failed[KTIERD_NR_FAILS];
+};
+
 /**
  * struct ktierd_pace - how moving in one direction goes for a process
  * @backoff: rounds to let pass after one that mostly failed
@@ -166,6 +232,7 @@ struct ktierd_pace {
  * @written: those with the dirty bit set
  * @demote: how moving down goes
  * @promote: how moving up goes
+ * @stat: what is told of it
  *
  * @slot and @exiting are protected by the registry's lock, under which @forked is
  * set; all else belongs to the thread.  The slot holds a reference on mm_count, never on mm_users.
@@ -197,6 +264,7 @@ struct ktierd_slot {
 	u64 written;
 	struct ktierd_pace demote;
 	struct ktierd_pace promote;
+	struct ktierd_stat stat;
 };
 
 /**
@@ -238,27 +306,6 @@ struct ktierd_round {
 	unsigned int cold_ticks;
 	unsigned int window_us;
 	nodemask_t top;
-};
-
-/*
- * Why a page that should move stayed.  The names of these are the files in
- * failed/ and the rows in the manual.
- */
-enum ktierd_fail {
-	KTIERD_MOVABLE = -1,	/* no reason */
-	KTIERD_BUSY,		/* off the LRU, or somebody holds a reference */
-	KTIERD_PINNED,		/* pinned for DMA */
-	KTIERD_SHARED,		/* mapped by another process, or by KSM */
-	KTIERD_LOCKED,		/* folio lock or writeback */
-	KTIERD_POLICY,		/* memory policy allows no node over there */
-	KTIERD_CPUSET,		/* cpuset allows no node over there */
-	KTIERD_NO_ROOM,		/* no free page at the target */
-	KTIERD_HUGE_NO_ROOM,	/* no free huge page at the target */
-	KTIERD_RATE,		/* over the rate limit */
-	KTIERD_LAZYFREE,	/* MADV_FREE: about to be discarded */
-	KTIERD_DIRTY,		/* page cache that has to be written first */
-	KTIERD_PARTIAL,		/* large folio, only a part of it mapped here */
-	KTIERD_NR_FAILS,
 };
 
 /*
@@ -495,6 +542,7 @@ void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 void ktierd_census_sleeping(struct ktierd_walk *walk,
 			    struct ktierd_block *block,
 			    const struct ktierd_barred *barred);
+void ktierd_census_tally(struct ktierd_slot *slot);
 void ktierd_census_end(struct ktierd_census *census);
 void ktierd_census_forget(void);
 u64 ktierd_node_pages(int nid);
@@ -560,7 +608,8 @@ void ktierd_migrate_demote(struct ktierd_slot *slot,
 			   const struct ktierd_round *round);
 void ktierd_migrate_promote(struct ktierd_slot *slot,
 			    const struct ktierd_round *round);
-void ktierd_count_fail(enum ktierd_fail why, u64 nr_pages);
+void ktierd_count_fail(struct ktierd_slot *slot, enum ktierd_fail why,
+		       u64 nr_pages);
 u64 ktierd_pages_promoted(void);
 u64 ktierd_pages_demoted(void);
 u64 ktierd_pages_returned(void);

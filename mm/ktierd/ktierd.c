@@ -849,7 +849,7 @@ static void make_plan(void)
 	tune_window();
 	/* A rate of 0 asks for nothing, so it holds nothing up. */
 	if (READ_ONCE(ktierd_tunables.migrate_mbps))
-		ktierd_count_fail(KTIERD_RATE, plan->promote.over_rate +
+		ktierd_count_fail(NULL, KTIERD_RATE, plan->promote.over_rate +
 				  plan->demote.over_rate);
 }
 

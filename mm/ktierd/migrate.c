@@ -133,11 +133,16 @@ u64 ktierd_pages_failed(enum ktierd_fail why)
 
 /**
  * ktierd_count_fail() - count pages that should have moved
+ * @slot: whose they are; NULL for those of any process
  * @why: why they stayed
  * @nr_pages: how many
  */
-void ktierd_count_fail(enum ktierd_fail why, u64 nr_pages)
+void ktierd_count_fail(struct ktierd_slot *slot, enum ktierd_fail why,
+		       u64 nr_pages)
 {
+	if (slot)
+		WRITE_ONCE(slot->stat.failed[why],
+			   slot->stat.failed[why] + nr_pages);
 	atomic64_add(nr_pages, &pages_failed[why]);
 	count_vm_events(KTIERD_PAGES_FAILED, nr_pages);
 }
@@ -145,17 +150,27 @@ void ktierd_count_fail(enum ktierd_fail why, u64 nr_pages)
 static void count_stay(struct ktierd_move *move, enum ktierd_fail why,
 		       unsigned int nr_pages)
 {
-	ktierd_count_fail(why, nr_pages);
+	ktierd_count_fail(move->walk.slot, why, nr_pages);
 	move->failed += nr_pages;
+}
+
+static void count_returned(struct ktierd_stat *stat, u64 nr_pages)
+{
+	WRITE_ONCE(stat->returned, stat->returned + nr_pages);
+	atomic64_add(nr_pages, &pages_returned);
 }
 
 static void count_moved(struct ktierd_move *move, u64 nr_pages)
 {
+	struct ktierd_stat *stat = &move->walk.slot->stat;
+
 	move->moved += nr_pages;
 	if (move->promote) {
+		WRITE_ONCE(stat->promoted, stat->promoted + nr_pages);
 		atomic64_add(nr_pages, &pages_promoted);
 		count_vm_events(KTIERD_PAGES_PROMOTED, nr_pages);
 	} else {
+		WRITE_ONCE(stat->demoted, stat->demoted + nr_pages);
 		atomic64_add(nr_pages, &pages_demoted);
 		count_vm_events(KTIERD_PAGES_DEMOTED, nr_pages);
 	}
@@ -228,7 +243,18 @@ static enum ktierd_fail why_left(struct folio *folio,
 	return KTIERD_BUSY;
 }
 
-static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
+/* As reclaim does, count it on the node in the top tier. */
+static void count_cgroup(struct mem_cgroup *memcg, bool promote, int from,
+			 int to, u64 nr_pages)
+{
+	int nid = promote ? to : from;
+
+	mod_lruvec_state(mem_cgroup_lruvec(memcg, NODE_DATA(nid)),
+			 promote ? PGPROMOTE_KTIERD : PGDEMOTE_KTIERD, nr_pages);
+}
+
+/* Of one cgroup, and from one node. */
+static void move_alike(struct ktierd_move *move, struct list_head *list, int nid)
 {
 	struct ktierd_slot *slot = move->walk.slot;
 	struct ktierd_dst dst = {
@@ -236,12 +262,12 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 		.promote	= move->promote,
 		.room		= U64_MAX,
 	};
+	struct folio *folio = list_first_entry(list, struct folio, lru);
+	struct mem_cgroup *memcg = get_mem_cgroup_from_folio(folio);
+	int from = folio_nid(folio);
 	u64 stayed = move->failed;
-	struct folio *folio;
 	bool allowed;
 
-	if (list_empty(list))
-		return;
 	if (move->promote)
 		dst.room = ktierd_node_room(nid);
 	allowed = ktierd_owner_allows(slot->slot.mm, nid);
@@ -249,6 +275,8 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 		migrate_pages(list, dst_alloc, dst_put, (unsigned long)&dst,
 			      MIGRATE_ASYNC, MR_KTIERD, NULL);
 	count_moved(move, dst.nr_pages);
+	count_cgroup(memcg, move->promote, from, nid, dst.nr_pages);
+	mem_cgroup_put(memcg);
 
 	list_for_each_entry(folio, list, lru)
 		count_stay(move, allowed ? why_left(folio, &dst) :
@@ -261,6 +289,22 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 	if (trace_migrate_enabled())
 		trace_migrate(ktierd_slot_pid(slot), nid, move->promote,
 			      dst.nr_pages, move->failed - stayed);
+}
+
+/* What is on a list is nearly always alike. */
+static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
+{
+	struct folio *first, *folio, *next;
+	LIST_HEAD(alike);
+
+	while (!list_empty(list)) {
+		first = list_first_entry(list, struct folio, lru);
+		list_for_each_entry_safe(folio, next, list, lru)
+			if (folio_memcg(folio) == folio_memcg(first) &&
+			    folio_nid(folio) == folio_nid(first))
+				list_move_tail(&folio->lru, &alike);
+		move_alike(move, &alike, nid);
+	}
 }
 
 /**
@@ -549,7 +593,7 @@ static struct {
 	bool any;
 } to_tell;
 
-static void tell_others(unsigned long addr, bool huge)
+static void tell_others(struct ktierd_stat *stat, unsigned long addr, bool huge)
 {
 	unsigned int group, returned = 0;
 
@@ -558,20 +602,19 @@ static void tell_others(unsigned long addr, bool huge)
 	ktierd_share_moved(addr, to_tell.moved, to_tell.before, huge);
 	for (group = 0; group < KTIERD_GROUPS; group++)
 		returned += hweight64(to_tell.before[group]);
-	atomic64_add(huge ? returned * KTIERD_BLOCK_PAGES : returned,
-		     &pages_returned);
+	count_returned(stat, huge ? returned * KTIERD_BLOCK_PAGES : returned);
 	memset(&to_tell, 0, sizeof(to_tell));
 }
 
-static void note_returned(const struct mapped *it, unsigned int group, u64 page,
-			  bool before)
+static void note_returned(struct ktierd_stat *stat, const struct mapped *it,
+			  unsigned int group, u64 page, bool before)
 {
 	if (it->shared) {
 		to_tell.any = true;
 		to_tell.moved[group] |= page;
 		to_tell.before[group] |= before ? page : 0;
 	} else if (before) {
-		atomic64_add(mapped_pages(it) / it->nr, &pages_returned);
+		count_returned(stat, mapped_pages(it) / it->nr);
 	}
 }
 
@@ -587,7 +630,7 @@ static void note_moved(const struct ktierd_move *move, const struct mapped *it,
 	if (it->block->shape == KTIERD_IDLE)
 		return;
 	heat = &it->block->group[group].heat;
-	note_returned(it, group, page, heat->moved & page);
+	note_returned(&move->walk.slot->stat, it, group, page, heat->moved & page);
 	ktierd_heat_moved(heat, page);
 }
 
@@ -804,7 +847,7 @@ static void move_table(struct ktierd_move *move, struct table *table, pmd_t *pmd
 		ktierd_trace_held(table->vma->vm_mm, KTIERD_TRACE_MOVE, false,
 				  table->looks, since);
 	pte_unmap_unlock(start, ptl);
-	tell_others(table->addr, false);
+	tell_others(&move->walk.slot->stat, table->addr, false);
 }
 
 static void move_huge(struct ktierd_move *move, struct vm_area_struct *vma,
@@ -851,7 +894,7 @@ static void move_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 			ktierd_trace_held(vma->vm_mm, KTIERD_TRACE_MOVE, true,
 					  1, since);
 		spin_unlock(ptl);
-		tell_others(table.addr, true);
+		tell_others(&walk->slot->stat, table.addr, true);
 		return;
 	}
 	if (table.block->shape == KTIERD_HUGE)	/* split since it was sampled */

@@ -437,6 +437,8 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->present = 0;
 	slot->young = 0;
 	slot->written = 0;
+	slot->stat.top.found = 0;
+	slot->stat.low.found = 0;
 	look_for_doubt(slot, round);
 }
 
@@ -756,6 +758,19 @@ static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 		fall_asleep(walk, block, addr, end);
 }
 
+static void count_sampled(struct ktierd_slot *slot, u64 present, u64 young,
+			  u64 written)
+{
+	struct ktierd_stat *stat = &slot->stat;
+
+	WRITE_ONCE(stat->young, stat->young + young);
+	WRITE_ONCE(stat->dirty, stat->dirty + written);
+	atomic64_add(present, &pages_scanned);
+	atomic64_add(young, &pages_young);
+	atomic64_add(written, &pages_dirty);
+	count_vm_events(KTIERD_PAGES_SCANNED, present);
+}
+
 /**
  * ktierd_sample_read() - end the sample window of a slice
  * @slot: the process
@@ -782,10 +797,10 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 	ret = walk_charged(&walk);
 	trace_end(slot, round, false, ret);
 	slot->sliced = false;
-	atomic64_add(slot->present - present, &pages_scanned);
-	atomic64_add(slot->young - young, &pages_young);
-	atomic64_add(slot->written - written, &pages_dirty);
-	count_vm_events(KTIERD_PAGES_SCANNED, slot->present - present);
+	if (!ret && slot->next == ULONG_MAX)
+		ktierd_census_tally(slot);
+	count_sampled(slot, slot->present - present, slot->young - young,
+		      slot->written - written);
 	return ret;
 }
 

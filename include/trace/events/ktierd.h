@@ -7,7 +7,8 @@
 
 #include <linux/tracepoint.h>
 
-/* The level of a page that was not sampled, in block. */
+/* In block: the page is in a lower tier; and what is there if it was not sampled. */
+#define KTIERD_TRACE_LOW	0x20
 #define KTIERD_TRACE_ABSENT	0xff
 
 /* What a page-table lock is held for. */
@@ -98,7 +99,8 @@ TRACE_EVENT(scan_end,
  *
  * @pid:	as in scan_begin
  * @addr:	address of the first page
- * @level:	heat of each page, or KTIERD_TRACE_ABSENT
+ * @level:	heat of each page, and KTIERD_TRACE_LOW if it is in a lower tier;
+ *		or KTIERD_TRACE_ABSENT
  * @nr:		pages in a row from there on, 1 for a huge page
  *
  * Pages of one block, which is what one PMD maps, that are in several VMAs have

@@ -125,6 +125,9 @@ class Trace(unittest.TestCase):
     def test_each_page_has_its_level(self):
         self.assertEqual(self.levels("1f1100ff", None), [[31, 17, 0, quality.ABSENT]])
 
+    def test_the_tier_is_no_part_of_the_level(self):
+        self.assertEqual(self.levels("3f3120ff", None), [[31, 17, 0, quality.ABSENT]])
+
     def test_other_events_say_nothing(self):
         trace = [{"t": 0, "name": "scan_begin", "args": "pid=1 round=1 walk=read"},
                  {"t": 1, "name": "cell", "args": "round=1 level=5 class=0"}]

@@ -388,20 +388,26 @@ static long count_folios(const struct kt_region *r)
 
 #define NR_MIDDLE	((long)(REGION / MIDDLE))
 
-/*
- * Fails if they are left out, or split. Once moved they stay: the kernel takes a folio that was
- * mapped by PTEs for partially mapped after a move, and would split it in the next.
- */
-TEST_F_TIMEOUT(middle, moves_down_whole, KT_TIMEOUT)
+/* Fails if they are left out, split, or taken for partially mapped after the first move. */
+TEST_F_TIMEOUT(middle, moves_down_and_up_whole, KT_TIMEOUT)
 {
 	long split = kt_read_long(MIDDLE_DIR "stats/split");
+	long partial = kt_sysfs("failed/partial");
+	struct kt_toucher toucher;
 
 	if (count_folios(&self->r) != NR_MIDDLE)
 		SKIP(return, "there was no memory for %ld folios of 64 KiB", NR_MIDDLE);
 	ASSERT_EQ(0, kt_mark(&self->r));
 	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->low) == 100, KT_PATIENCE));
 	EXPECT_EQ(NR_MIDDLE, count_folios(&self->r));
+	self->r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &self->r, false));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->top) == 100, KT_PATIENCE));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->low) == 100, KT_PATIENCE));
+	EXPECT_EQ(NR_MIDDLE, count_folios(&self->r));
 	EXPECT_EQ(split, kt_read_long(MIDDLE_DIR "stats/split"));
+	EXPECT_EQ(partial, kt_sysfs("failed/partial"));
 	EXPECT_EQ(0, kt_region_wrong(&self->r));
 }
 

@@ -31,6 +31,7 @@ FIXTURE(trace) {
 	struct kt_toucher toucher;
 	struct kt_region r;
 	int *heat;
+	bool *lower;
 };
 
 /* Memory of which some pages are hot and the others idle, for long enough to be known. */
@@ -47,7 +48,9 @@ FIXTURE_SETUP(trace)
 	ASSERT_EQ(0, kt_region_make(&self->r, REGION,
 				    kt_read_long("/sys/devices/system/node/online")));
 	self->heat = calloc(self->r.nr, sizeof(*self->heat));
+	self->lower = calloc(self->r.nr, sizeof(*self->lower));
 	ASSERT_NE(NULL, self->heat);
+	ASSERT_NE(NULL, self->lower);
 	self->r.hot_step = 4;
 	ASSERT_EQ(0, kt_mark(&self->r));
 	ASSERT_EQ(0, kt_touch_start(&self->toucher, &self->r, false));
@@ -58,12 +61,17 @@ FIXTURE_TEARDOWN(trace)
 {
 	EXPECT_EQ(0, kt_touch_stop(&self->toucher));
 	free(self->heat);
+	free(self->lower);
 	kt_knobs_restore(&self->saved);
 	kt_trace_remove();
 }
 
+/* In an event: what is not there, and what is in a lower tier. */
+#define ABSENT	0xff
+#define LOWER	0x20
+
 /* The heat of pages in this event, if it tells of this process's. Returns how many of ours. */
-static size_t take_heat(const char *line, const struct kt_region *r, int *heat)
+static size_t take_heat(const char *line, const struct kt_region *r, int *heat, bool *lower)
 {
 	unsigned long start = (unsigned long)r->addr, addr, page;
 	unsigned int level;
@@ -75,7 +83,8 @@ static size_t take_heat(const char *line, const struct kt_region *r, int *heat)
 	for (line += used; sscanf(line, "%2x", &level) == 1; line += 2) {
 		page = (addr - start) / kt_page();
 		if (addr >= start && page < r->nr) {
-			heat[page] = level == 0xff ? -1 : (int)level;
+			heat[page] = level == ABSENT ? -1 : (int)(level & ~LOWER);
+			lower[page] = level != ABSENT && level & LOWER;
 			found++;
 		}
 		addr += kt_page();
@@ -84,7 +93,7 @@ static size_t take_heat(const char *line, const struct kt_region *r, int *heat)
 }
 
 /* What the last event of each page says: its heat, -1 if it is not there or has no event. */
-static size_t traced_heat(const struct kt_region *r, int *heat)
+static size_t traced_heat(const struct kt_region *r, int *heat, bool *lower)
 {
 	FILE *trace = kt_trace_open();
 	size_t found = 0, i;
@@ -93,7 +102,7 @@ static size_t traced_heat(const struct kt_region *r, int *heat)
 	for (i = 0; i < r->nr; i++)
 		heat[i] = -1;
 	while ((line = kt_trace_line(trace, "block"))) {
-		found += take_heat(line, r, heat);
+		found += take_heat(line, r, heat, lower);
 		free(line);
 	}
 	if (trace)
@@ -123,8 +132,31 @@ static size_t wrong_heat(const struct kt_region *r, const int *heat)
 TEST_F_TIMEOUT(trace, heat_of_each_page, KT_TIMEOUT)
 {
 	ASSERT_TRUE(kt_trace_rounds("block", 3));
-	EXPECT_LE(self->r.nr, traced_heat(&self->r, self->heat));
+	EXPECT_LE(self->r.nr, traced_heat(&self->r, self->heat, self->lower));
 	EXPECT_EQ(0, wrong_heat(&self->r, self->heat));
+}
+
+/* Fails if a page is said to be where it is not. */
+TEST_F_TIMEOUT(trace, tier_of_each_page, KT_TIMEOUT)
+{
+	const size_t half = self->r.nr / 2;
+	size_t wrong = 0, i;
+	struct kt_region r;
+	int top, low;
+
+	if (kt_find_tiers(&top, &low))
+		SKIP(return, "no lower tier");
+	ASSERT_EQ(0, kt_region_map(&r, REGION));
+	ASSERT_EQ(0, kt_region_fill(&r, 0, half, low));
+	ASSERT_EQ(0, kt_region_fill(&r, half, r.nr - half, top));
+	ASSERT_EQ(0, kt_mark(&r));
+	ASSERT_TRUE(kt_wait_scans(5));
+	kt_region_stamp(&r);
+	ASSERT_TRUE(kt_trace_rounds("block", 3));
+	EXPECT_LE(r.nr, traced_heat(&r, self->heat, self->lower));
+	for (i = 0; i < r.nr; i++)
+		wrong += self->heat[i] < 0 || self->lower[i] != (i < half);
+	EXPECT_EQ(0, wrong);
 }
 
 /* Fails if an event tells of pages of another VMA than the one that was walked. */
@@ -138,7 +170,7 @@ TEST_F_TIMEOUT(trace, a_vma_has_events_of_its_own, KT_TIMEOUT)
 	ASSERT_TRUE(kt_trace_rounds("block", 3));
 	rounds = kt_sysfs("scans") - rounds;
 	/* The first and the last round may be traced in part. */
-	EXPECT_GE((rounds + 1) * self->r.nr, traced_heat(&self->r, self->heat));
+	EXPECT_GE((rounds + 1) * self->r.nr, traced_heat(&self->r, self->heat, self->lower));
 	EXPECT_EQ(0, wrong_heat(&self->r, self->heat));
 }
 
