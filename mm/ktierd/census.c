@@ -513,6 +513,11 @@ void ktierd_census_sleeping(struct ktierd_walk *walk,
 			     level == KTIERD_LEVEL_COLD);
 }
 
+static u64 part_of(u64 part, u64 all, u64 pages)
+{
+	return all ? mul_u64_u64_div_u64(part, pages, all) : 0;
+}
+
 /*
  * Where some tables stand for others it may take some rounds until enough was
  * seen; until then the part that is hot is taken to be what it was.
@@ -521,19 +526,21 @@ static void end_tally(struct ktierd_tally *tally)
 {
 	u64 pages = tally->found;
 
-	WRITE_ONCE(tally->pages, pages);
-	tally->found = 0;
 	if (tally->seen >= pages) {
-		u64 seen = tally->seen ?: 1;
-
 		WRITE_ONCE(tally->hot_pages,
-			   mul_u64_u64_div_u64(tally->hot, pages, seen));
+			   part_of(tally->hot, tally->seen, pages));
 		WRITE_ONCE(tally->cold_pages,
-			   mul_u64_u64_div_u64(tally->cold, pages, seen));
+			   part_of(tally->cold, tally->seen, pages));
 		tally->seen = 0;
 		tally->hot = 0;
 		tally->cold = 0;
+	} else {
+		WRITE_ONCE(tally->hot_pages,
+			   part_of(tally->hot_pages, tally->pages, pages));
+		WRITE_ONCE(tally->cold_pages,
+			   part_of(tally->cold_pages, tally->pages, pages));
 	}
+	WRITE_ONCE(tally->pages, pages);
 }
 
 /**

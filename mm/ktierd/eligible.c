@@ -164,7 +164,7 @@ static bool folio_half_unmapped(struct folio *folio)
 	return folio_order(folio) > 1 &&
 	       /* a look without the queue's lock; its owner may be at it */
 	       !data_race(list_empty(&folio->_deferred_list)) &&
-	       folio_test_partially_mapped(folio);
+	       folio_test_partially_mapped(folio) && !folio_wholly_mapped(folio);
 }
 
 /**

@@ -222,6 +222,7 @@ struct ktierd_pace {
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
  * @busy: its mmap_lock was not to be had
+ * @missed: not all of it was read in this round
  * @waited_us: how long its mmap_lock was waited for in this round
  * @fed: how often memory for its blocks was waited for in this round
  * @doubt: for so many more visits, pages may not be where they were
@@ -249,6 +250,7 @@ struct ktierd_slot {
 	bool forked;
 	bool marked;
 	bool busy;
+	bool missed;
 	u8 doubt;
 	bool sliced;
 	u32 round;

@@ -253,7 +253,7 @@ static void count_cgroup(struct mem_cgroup *memcg, bool promote, int from,
 			 promote ? PGPROMOTE_KTIERD : PGDEMOTE_KTIERD, nr_pages);
 }
 
-/* Of one cgroup, and from one node. */
+/* Of one cgroup, and if they are demoted from one node. */
 static void move_alike(struct ktierd_move *move, struct list_head *list, int nid)
 {
 	struct ktierd_slot *slot = move->walk.slot;
@@ -301,7 +301,8 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 		first = list_first_entry(list, struct folio, lru);
 		list_for_each_entry_safe(folio, next, list, lru)
 			if (folio_memcg(folio) == folio_memcg(first) &&
-			    folio_nid(folio) == folio_nid(first))
+			    (move->promote ||
+			     folio_nid(folio) == folio_nid(first)))
 				list_move_tail(&folio->lru, &alike);
 		move_alike(move, &alike, nid);
 	}

@@ -17,6 +17,8 @@ static bool get_stat(struct mm_struct *mm, struct ktierd_stat *stat)
 {
 	struct ktierd_slot *slot;
 
+	if (!test_bit(MMF_VM_TIER, &mm->flags))
+		return false;
 	ktierd_slots_lock();
 	slot = ktierd_slot_find(mm);
 	/* The thread does not take the lock to count. */

@@ -437,6 +437,7 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->present = 0;
 	slot->young = 0;
 	slot->written = 0;
+	slot->missed = false;
 	slot->stat.top.found = 0;
 	slot->stat.low.found = 0;
 	look_for_doubt(slot, round);
@@ -797,7 +798,8 @@ int ktierd_sample_read(struct ktierd_slot *slot,
 	ret = walk_charged(&walk);
 	trace_end(slot, round, false, ret);
 	slot->sliced = false;
-	if (!ret && slot->next == ULONG_MAX)
+	slot->missed |= ret;
+	if (slot->next == ULONG_MAX && !slot->missed)
 		ktierd_census_tally(slot);
 	count_sampled(slot, slot->present - present, slot->young - young,
 		      slot->written - written);

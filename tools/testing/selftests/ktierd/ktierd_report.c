@@ -201,13 +201,21 @@ TEST_F_TIMEOUT(report, stat_of_a_process_that_marks_nothing_is_zero, KT_TIMEOUT)
 /* Fails if anybody may read how another's memory is used. */
 TEST_F_TIMEOUT(report, stat_is_for_those_who_may_look_into_the_process, KT_TIMEOUT)
 {
-	char path[64];
+	char path[64], text[64];
+	int before, after;
 
 	snprintf(path, sizeof(path), "/proc/%d/ktierd_stat", getppid());
-	ASSERT_EQ(0, access(path, R_OK));
+	before = open(path, O_RDONLY);
+	ASSERT_LE(0, before);
+	EXPECT_LT(0, read(before, text, sizeof(text)));
 	ASSERT_EQ(0, setresgid(NOBODY, NOBODY, -1));
 	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, -1));
-	EXPECT_EQ(-1, open(path, O_RDONLY));
+	/* Nor a second time, through what was opened by somebody who may. */
+	EXPECT_EQ(-1, pread(before, text, sizeof(text), 0));
+	EXPECT_EQ(EACCES, errno);
+	after = open(path, O_RDONLY);
+	ASSERT_LE(0, after);
+	EXPECT_EQ(-1, read(after, text, sizeof(text)));
 	EXPECT_EQ(EACCES, errno);
 	ASSERT_EQ(0, setresuid(-1, 0, -1));
 }
