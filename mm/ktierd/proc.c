@@ -21,9 +21,10 @@ static bool get_stat(struct mm_struct *mm, struct ktierd_stat *stat)
 		return false;
 	ktierd_slots_lock();
 	slot = ktierd_slot_find(mm);
-	/* The thread does not take the lock to count. */
-	if (slot)
+	if (slot) {
+		/* The thread does not take the lock to count. */
 		data_race(*stat = slot->stat);
+	}
 	ktierd_slots_unlock();
 	return slot;
 }

@@ -179,14 +179,15 @@ TEST_F_TIMEOUT(report, stat_of_a_process_that_marks_nothing_is_zero, KT_TIMEOUT)
 {
 	char path[64], line[64], name[48];
 	long value = -1;
-	int lines = 0;
+	int lines = 0, fields;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/ktierd_stat", getpid());
 	f = fopen(path, "r");
 	ASSERT_NE(NULL, f);
 	while (fgets(line, sizeof(line), f)) {
-		ASSERT_EQ(2, sscanf(line, "%47s %ld", name, &value));
+		fields = sscanf(line, "%47s %ld", name, &value);
+		ASSERT_EQ(2, fields);
 		EXPECT_EQ(0, value);
 		lines++;
 	}
