@@ -5,6 +5,8 @@
 
 /* What would have been done so often must have been done once. */
 #define MISSED		20
+/* A chase needs somebody who hammers on a page just then: one in 160 found one. */
+#define MISSED_CHASES	2000
 
 /* Who does it: a child has one thread, and other threads' memory only as a copy. */
 enum who {
@@ -95,10 +97,11 @@ static bool operation_is_possible(const struct operation *one)
 bool operation_is_missed(unsigned int operation, u64 steps, u64 child_steps)
 {
 	const struct operation *one = &operations[operation];
+	u64 enough = one->run == do_chase ? MISSED_CHASES : MISSED;
 	u64 wanted = steps * weight_for(one, false) / all_weights(false) +
 		     child_steps * weight_for(one, true) / all_weights(true);
 
-	return operation_is_possible(one) && wanted >= MISSED;
+	return operation_is_possible(one) && wanted >= enough;
 }
 
 static unsigned int some_operation(struct worker *me)
