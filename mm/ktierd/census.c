@@ -424,9 +424,10 @@ static void trace_levels(struct ktierd_walk *walk,
 		unsigned int group = i / KTIERD_GROUP_PAGES;
 
 		level[i] = KTIERD_TRACE_ABSENT;
-		ktierd_levels_get(&levels, &block->group[group].heat,
-				  block->group[group].top,
-				  walk->round->cold_ticks);
+		if (i == first || !(i % KTIERD_GROUP_PAGES))
+			ktierd_levels_get(&levels, &block->group[group].heat,
+					  block->group[group].top,
+					  walk->round->cold_ticks);
 		if (look->present[group] >> i % KTIERD_GROUP_PAGES & 1)
 			level[i] = traced_level(&levels, block, i);
 	}
