@@ -5,7 +5,7 @@
 # expand it.
 override CMD := $(value CMD)
 export CMD DRAM PMEM CPUS TIMEOUT ICOUNT PMEM_KIND KERNEL QEMU_EXTRA APPEND
-export QUICK PERF RESUME WORKLOADS WAYS DURATION MINUTES SEED ONLY TESTS ALL
+export QUICK PERF RESUME WORKLOADS WAYS DURATION MINUTES SEED ONLY TESTS ALL FLAVOUR
 
 MAKEFLAGS += --no-print-directory
 ours := tools/testing/ktierd
@@ -18,7 +18,7 @@ build/exit_status.so: $(ours)/vm/exit_status.c | packages
 endif
 
 .PHONY: help packages prepare kernel bin vm demo bench sim test torture fuzz foreign
-.PHONY: check clean
+.PHONY: deb test-deb check clean
 
 help:
 	@cat $(ours)/help
@@ -60,8 +60,20 @@ foreign: export FOREIGN := 1
 foreign: kernel bin
 	@$(ours)/foreign/foreign
 
+deb: export DEB := 1
+deb: prepare
+	@$(ours)/deb/build
+
+test-deb: export DEB := 1
+test-deb: deb bin
+	@$(ours)/deb/test
+
 check: kernel
 	@$(ours)/kernel/check
+
+htmldocs: export HTMLDOCS := 1
+htmldocs: prepare
+	@$(ours)/kernel/htmldocs
 
 clean:
 	@rm -rf build
