@@ -14,7 +14,7 @@ LEVELS = 32
 WARM = 7
 # The event's word for a page that is not there.
 ABSENT = 0xff
-IN_LOWER_TIER = 0x20  # beside a level
+LEVEL = 0x1f  # without what says that it is in a lower tier
 HEAD = struct.Struct("=8sQQQ")
 
 
@@ -54,7 +54,7 @@ def rounds(trace, address, pages):
         if 0 <= first < pages:
             block = numpy.frombuffer(bytes.fromhex(args["levels"]), dtype=numpy.uint8)
             block = numpy.resize(block, BLOCK_PAGES) if len(block) == 1 else block
-            block = numpy.where(block == ABSENT, ABSENT, block & ~IN_LOWER_TIER)
+            block = numpy.where(block == ABSENT, block, block & numpy.uint8(LEVEL))
             here = levels[first:first + len(block)]
             numpy.minimum(here, block[:len(here)], out=here)
             told[first:first + len(block)] = True
