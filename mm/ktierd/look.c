@@ -16,7 +16,8 @@
  * PG_young is set, which it takes for the bit and which stays until it asks.  If
  * nobody reclaims, a light look leaves that to the next full one: it then needs
  * no struct page, but for those with a dirty bit if it asks for these, and so
- * half the cache lines.
+ * half the cache lines.  One page of a table that was used gets it at once:
+ * khugepaged wants to see one, or leaves the table alone.
  *
  * The dirty bit of a page is the only record of its being written since it was
  * last clean, so it is only cleared where ktierd_dirty_known() says so; the
@@ -295,6 +296,25 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 	}
 }
 
+/* The first page that was used is told for all: see above. */
+static void give_back_one(struct ktierd_look *look, pte_t *pte)
+{
+	unsigned int first = pte_index(look->addr), group, i;
+	unsigned long table = look->addr & PMD_MASK;
+	struct folio *folio;
+
+	for (group = 0; group < KTIERD_GROUPS; group++)
+		if (look->young[group])
+			break;
+	if (group == KTIERD_GROUPS)
+		return;
+	i = group * KTIERD_GROUP_PAGES + __ffs64(look->young[group]);
+	pte += i - first;
+	folio = ktierd_pte_folio(look->vma, table + i * PAGE_SIZE, ptep_get(pte));
+	if (folio && !folio_test_young(folio))
+		give_back_young(folio);
+}
+
 static void look_held(const struct ktierd_look *look, bool pmd, u64 since)
 {
 	if (since)
@@ -453,6 +473,8 @@ unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd)
 	__acquire(ptl);
 	since = ktierd_held_since();
 	look_at_table(look, pte);
+	if (look->light && look->clear && !look->reclaim)
+		give_back_one(look, pte);
 	look_held(look, false, since);
 	pte_unmap_unlock(pte, ptl);
 	return KTIERD_BLOCK_PAGES;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Anonymous pages that somebody else has a word about: MADV_FREE, KSM, userfaultfd, PROT_NONE.
+ * Anonymous pages that somebody else has a word about: MADV_FREE, KSM, userfaultfd, PROT_NONE;
+ * and what others still find out about pages that ktierd has sampled.
  * Above each test stands what change in the kernel would make it fail.
  */
 #include <errno.h>
@@ -473,6 +474,37 @@ TEST_F_TIMEOUT(pages, that_are_write_protected_move_and_stay_so, KT_TIMEOUT)
 	answer_stop(&faults);
 	EXPECT_EQ(0, faults.failed);
 	EXPECT_EQ(0, kt_region_wrong(r));
+}
+
+/* Forget who was used, use a page, and let ktierd clear what says so. Does anything still? */
+static bool still_looks_used(const struct kt_region *r)
+{
+	struct kt_vma vma;
+
+	if (kt_write("/proc/self/clear_refs", "1"))
+		return false;
+	(void)*(volatile char *)r->addr;
+	return kt_wait_scans(2) && kt_vma_at(0, r->addr, &vma) && vma.used_kb;
+}
+
+/*
+ * khugepaged passes by a page table if no page of it was used. Fails if most looks at accessed
+ * bits leave nothing of them to others.
+ */
+TEST_F_TIMEOUT(pages, that_were_used_are_so_for_others, KT_TIMEOUT)
+{
+	size_t pages = 2 * MIB / kt_page();
+	size_t first = (-(unsigned long)self->r.addr & (2 * MIB - 1)) / kt_page();
+	struct kt_region table = part_of(&self->r, first, pages);
+	int tries = 30, used = 0, i;
+
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
+	ASSERT_EQ(0, kt_mark(&table));
+	/* So that it knows them, and takes a light look. */
+	ASSERT_TRUE(kt_wait_scans(30));
+	for (i = 0; i < tries; i++)
+		used += still_looks_used(&table);
+	EXPECT_EQ(tries, used);
 }
 
 int main(int argc, char **argv)

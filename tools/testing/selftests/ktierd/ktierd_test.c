@@ -420,6 +420,7 @@ static bool next_vma(FILE *f, struct kt_vma *vma)
 		}
 		take_kb(line, "Rss:", &vma->rss_kb);
 		take_kb(line, "AnonHugePages:", &vma->huge_kb);
+		take_kb(line, "Referenced:", &vma->used_kb);
 	}
 	return false;
 }

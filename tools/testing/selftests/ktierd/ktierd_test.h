@@ -110,6 +110,7 @@ struct kt_vma {
 	unsigned long end;
 	long rss_kb;
 	long huge_kb;
+	long used_kb;
 	bool tier;
 	char name[64];
 };
