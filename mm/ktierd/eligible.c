@@ -184,6 +184,9 @@ enum ktierd_fail ktierd_folio_movable(struct folio *folio, bool asked)
 		return KTIERD_SHARED;
 	if (folio_maybe_dma_pinned(folio))
 		return KTIERD_PINNED;
+	/* Memory has failed, and somebody is about to take it away. */
+	if (folio_contain_hwpoisoned_page(folio))
+		return KTIERD_BUSY;
 	if (folio_test_anon(folio) && !folio_test_swapbacked(folio))
 		return KTIERD_LAZYFREE;
 	if (folio_is_file_lru(folio) && folio_test_dirty(folio))

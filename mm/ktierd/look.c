@@ -37,7 +37,7 @@
 #include "internal.h"
 
 #define PLAIN_MASK	(BIT(PG_locked) | BIT(PG_writeback) | BIT(PG_head) | \
-			 BIT(PG_swapcache) | BIT(PG_swapbacked))
+			 BIT(PG_swapcache) | BIT(PG_swapbacked) | __PG_HWPOISON)
 
 /*
  * A small anonymous page that is mapped once, and nothing is going on with it:

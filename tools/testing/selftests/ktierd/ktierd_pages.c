@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Anonymous pages that somebody else has a word about: MADV_FREE, KSM, userfaultfd, PROT_NONE;
- * and what others still find out about pages that ktierd has sampled.
+ * Anonymous pages that somebody else has a word about: MADV_FREE, KSM, userfaultfd, PROT_NONE,
+ * memory that fails; and what others still find out about pages that ktierd has sampled.
  * Above each test stands what change in the kernel would make it fail.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -18,6 +20,9 @@
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE		0x08
+#endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
 #endif
 #ifndef __NR_memfd_secret
 #define __NR_memfd_secret	447
@@ -474,6 +479,70 @@ TEST_F_TIMEOUT(pages, that_are_write_protected_move_and_stay_so, KT_TIMEOUT)
 	answer_stop(&faults);
 	EXPECT_EQ(0, faults.failed);
 	EXPECT_EQ(0, kt_region_wrong(r));
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int signal)
+{
+	siglongjmp(bus_error, signal);
+}
+
+/* The kernel may tell its owner at once, with SIGBUS. */
+static int make_fail(char *page)
+{
+	if (sigsetjmp(bus_error, 1))
+		return 0;
+	return madvise(page, kt_page(), MADV_HWPOISON) ? -errno : 0;
+}
+
+static bool is_lost(const char *page)
+{
+	if (sigsetjmp(bus_error, 1))
+		return true;
+	(void)*(volatile const char *)page;
+	return false;
+}
+
+/* Memory that is about to fail is replaced. One page after another, while all of them move. */
+static long count_replaced(const struct kt_region *r, size_t nr)
+{
+	long replaced = 0;
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		replaced += KT_WAIT(!madvise(r->addr + i * kt_page(), kt_page(), MADV_SOFT_OFFLINE),
+				    KT_PATIENCE);
+	return replaced;
+}
+
+/*
+ * Fails if one that is lost comes back as if nothing had happened, or keeps others from moving; or
+ * if ktierd does not let go of those that are to be replaced. They are gone for this boot: few.
+ */
+TEST_F_TIMEOUT(pages, that_fail_are_lost_and_no_others, KT_TIMEOUT)
+{
+	struct kt_region *r = &self->r;
+	struct kt_region before = part_of(r, 0, r->nr / 2);
+	struct kt_region after = part_of(r, r->nr / 2 + 1, r->nr / 2 - 1);
+	char *bad = r->addr + before.nr * kt_page();
+	struct kt_toucher toucher;
+
+	ASSERT_NE(SIG_ERR, signal(SIGBUS, on_bus_error));
+	ASSERT_EQ(0, kt_mark(r));
+	ASSERT_TRUE(KT_WAIT(kt_region_is_on(0, r, self->low), KT_PATIENCE));
+	if (make_fail(bad))
+		SKIP(return, "no memory that fails: CONFIG_MEMORY_FAILURE");
+	EXPECT_TRUE(is_lost(bad));
+
+	before.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &before, true));
+	EXPECT_EQ(8, count_replaced(&before, 8));
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &before, self->top), KT_PATIENCE));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_TRUE(is_lost(bad));
+	EXPECT_EQ(0, kt_region_wrong(&before) + kt_region_wrong(&after));
+	EXPECT_EQ(after.nr, kt_region_count(0, &after, KT_ALL, self->low));
 }
 
 /* Forget who was used, use a page, and let ktierd clear what says so. Does anything still? */
