@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../lib/dice.h"
+
 /* Enough for 32 octaves in 16 parts each. */
 #define DIST_SEGMENTS	512
 
@@ -47,20 +49,6 @@ struct dist {
 	struct dist_alias alias[DIST_SEGMENTS];
 	struct dist_segment segment[DIST_SEGMENTS];
 };
-
-/* A seeded generator of pseudo-random numbers (splitmix64). */
-struct dice {
-	uint64_t state;
-};
-
-static inline uint64_t dice_roll(struct dice *dice)
-{
-	uint64_t z = dice->state += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
 
 /*
  * A permutation of the numbers below a power of two, made of steps that can

@@ -45,18 +45,9 @@ void parse_options(int argc, char **argv, const char *help, struct options *opti
 		     program_invocation_short_name);
 }
 
-u64 roll(struct dice *dice)
-{
-	u64 z = dice->state += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 u32 roll_below(struct dice *dice, u32 limit)
 {
-	return (roll(dice) >> 32) * limit >> 32;
+	return (dice_roll(dice) >> 32) * limit >> 32;
 }
 
 u32 *draw(struct dice *dice, u32 total, u32 picked)

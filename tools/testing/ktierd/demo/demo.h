@@ -6,6 +6,7 @@
 #ifndef KTIERD_DEMO_H
 #define KTIERD_DEMO_H
 
+#include "../lib/dice.h"
 #include "../lib/ktierd.h"
 #include "../lib/pageset.h"
 #include "../lib/tiers.h"
@@ -34,12 +35,6 @@ struct options {
 /* Take the options; what is wrong with them is said in a sentence, and the end. */
 void parse_options(int argc, char **argv, const char *help, struct options *options);
 
-/* A seeded generator of pseudo-random numbers (splitmix64). */
-struct dice {
-	u64 state;
-};
-
-u64 roll(struct dice *dice);
 u32 roll_below(struct dice *dice, u32 limit);
 
 /* Draw @picked of @total things; the first @picked of the result are it. */

@@ -47,11 +47,7 @@ static unsigned int nr_notes;
 
 u64 draw(struct fuzzer *me)
 {
-	u64 x = me->random += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return dice_roll(&me->dice);
 }
 
 u64 below(struct fuzzer *me, u64 limit)
@@ -105,9 +101,9 @@ void wrong(const char *format, ...)
 
 static u64 random_of(unsigned int who)
 {
-	struct fuzzer mix = { .random = (u64)option.seed << 32 | round_now };
+	struct fuzzer mix = { .dice.state = (u64)option.seed << 32 | round_now };
 
-	mix.random = draw(&mix) + who;
+	mix.dice.state = draw(&mix) + who;
 	return draw(&mix);
 }
 
@@ -121,7 +117,7 @@ static void damage_mark(struct fuzzer *me)
 
 static void be_alone(struct model *model)
 {
-	struct fuzzer me = { .random = random_of(0), .alone = true, .model = model };
+	struct fuzzer me = { .dice.state = random_of(0), .alone = true, .model = model };
 
 	forget_arena(&me);
 	process_was_on();
@@ -152,7 +148,7 @@ static void be_together(struct model *model)
 	forget_arena(&me);
 	process_was_on();
 	for (unsigned int i = 0; i < option.threads; i++) {
-		fuzzers[i] = (struct fuzzer){ .random = random_of(i + 1), .model = model };
+		fuzzers[i] = (struct fuzzer){ .dice.state = random_of(i + 1), .model = model };
 		if (pthread_create(&threads[i], NULL, work, &fuzzers[i]))
 			fail("cannot start a thread.");
 	}

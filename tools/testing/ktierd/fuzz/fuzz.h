@@ -4,6 +4,7 @@
 /* What the parts of tierfuzz know of each other. */
 #include <sys/types.h>
 
+#include "../lib/dice.h"
 #include "../lib/util.h"
 
 #define PAGE_SIZE		4096UL
@@ -52,7 +53,7 @@ struct span {
 
 /* Who makes calls. One that is alone knows what comes of them. */
 struct fuzzer {
-	u64 random;
+	struct dice dice;
 	bool alone;
 	bool child;		/* one of fork() */
 	bool guest;		/* a child in its parent's memory */

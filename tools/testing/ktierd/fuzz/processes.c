@@ -39,7 +39,7 @@ static void be_child(struct fuzzer *me, u64 steps)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	me->child = true;
-	me->random ^= 0x6368696c64ULL;
+	me->dice.state ^= 0x6368696c64ULL;
 	if (me->alone) {
 		if (damage == MARK_LOST_BY_FORK)
 			model_advise(me->model, good_span(me), MADV_NOTIER);
@@ -156,9 +156,9 @@ void do_exec(struct fuzzer *me)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Others may set it meanwhile: then the child does for itself. */
-		if (!me->alone && prctl(PR_SET_TIER, me->random & 1, 0, 0, 0))
+		if (!me->alone && prctl(PR_SET_TIER, me->dice.state & 1, 0, 0, 0))
 			_exit(EXIT_UNABLE);
-		exec_check((me->alone ? me->model->process : me->random & 1) ^
+		exec_check((me->alone ? me->model->process : me->dice.state & 1) ^
 			   (damage == SETTING_LOST_BY_EXEC));
 	}
 	if (pid < 0)

@@ -99,8 +99,8 @@ static void make_worker(unsigned int index)
 	struct worker *me = &workers[index];
 
 	me->index = index;
-	me->random = ((u64)option.seed << 32) + index;
-	me->random = draw(me);
+	me->dice.state = ((u64)option.seed << 32) + index;
+	me->dice.state = draw(me);
 	me->tally = locked_memory(sizeof(*me->tally) + 2 * nr_operations * sizeof(u64), MAP_SHARED);
 	me->tally->done = (u64 *)(me->tally + 1);
 	me->tally->in_vain = me->tally->done + nr_operations;

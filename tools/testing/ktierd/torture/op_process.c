@@ -26,7 +26,7 @@ static void be_child(struct worker *me)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	me->child = true;
-	me->random ^= 0x6368696c64ULL;
+	me->dice.state ^= 0x6368696c64ULL;
 	for (int i = 0; i < CHILD_STEPS; i++)
 		step(me);
 	for (int i = 0; i < CHILD_PAGES; i++)

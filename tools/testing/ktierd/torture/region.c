@@ -36,11 +36,7 @@ char *place_in_lane(const struct worker *me, u64 place, u64 page)
 
 u64 draw(struct worker *me)
 {
-	u64 x = me->random += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
+	return dice_roll(&me->dice);
 }
 
 u64 below(struct worker *me, u64 limit)

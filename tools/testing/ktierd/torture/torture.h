@@ -4,6 +4,7 @@
 /* What the parts of dirtytorture know of each other. */
 #include <pthread.h>
 
+#include "../lib/dice.h"
 #include "page.h"
 
 #define MAX_THREADS		64
@@ -53,7 +54,7 @@ struct worker {
 	unsigned int index;
 	struct region region;
 	struct tally *tally;
-	u64 random;
+	struct dice dice;
 	unsigned int operation;		/* being done */
 	size_t sweep;			/* the page that is next */
 	u64 steps;
