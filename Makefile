@@ -18,7 +18,7 @@ build/exit_status.so: $(ours)/vm/exit_status.c | packages
 endif
 
 .PHONY: help packages prepare kernel bin vm demo bench sim test torture fuzz foreign
-.PHONY: deb test-deb check clean
+.PHONY: deb test-deb htmldocs check clean
 
 help:
 	@cat $(ours)/help

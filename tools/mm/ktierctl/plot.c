@@ -26,6 +26,7 @@ const struct command command_plot = {
 "                     --text, write that to NAME. A file that is there is\n"
 "                     overwritten\n"
 "      --png, --svg   without -o, FILE.png or FILE.svg is made\n"
+"  -h, --help         show this\n"
 "\n"
 "FILE was made by 'ktierctl record', which may still be writing it. Pictures are\n"
 "made by gnuplot (Debian: gnuplot-nox).\n"

@@ -31,6 +31,7 @@ const struct command command_record = {
 "      --interval=SECONDS  between two looks (1; at least 0.1)\n"
 "      --cells=N           pages, drawn at random, that stand for all (4096);\n"
 "                          if there are no more than that, all are recorded\n"
+"  -h, --help              show this\n"
 "\n"
 "'ktierctl plot FILE' makes a picture of it, also while the record goes on. FILE\n"
 "grows by 8 KiB a look at most, 5 MiB in ten minutes, and usually by much less. A\n"

@@ -21,6 +21,7 @@ const struct command command_setup_node = {
 	.text =
 "  -n, --dry-run  print what would be run, and run nothing\n"
 "  -f, --force    take also what holds data, which is DESTROYED\n"
+"  -h, --help     show this\n"
 "\n"
 "DEVICE is a DAX device (dax0.0), a namespace (namespace0.0) or a region\n"
 "(region0), as 'daxctl list' and 'ndctl list -RNi' name them; without any, all\n"
