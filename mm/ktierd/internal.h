@@ -4,7 +4,8 @@
 /*
  * What the rooms of ktierd know of each other:
  *
- *	ktierd.c	the thread, and who is registered
+ *	ktierd.c	the thread: rounds, windows, intervals
+ *	registry.c	which processes are registered
  *	walk.c		the walk over marked VMAs
  *	look.c		a look at one page table: accessed and dirty bits
  *	sample.c	the two walks: histories brought up to date
@@ -497,23 +498,30 @@ static inline u64 ktierd_held_since(void)
 }
 
 /* ktierd.c */
-bool ktierd_slot_alive(struct ktierd_slot *slot);
-struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
-void ktierd_slots_lock(void);
-void ktierd_slots_unlock(void);
-struct ktierd_slot *ktierd_slot_find(struct mm_struct *mm);
-pid_t ktierd_slot_pid(struct ktierd_slot *slot);
+void ktierd_arrived(void);
+u32 ktierd_round_nr(void);
+struct ktierd_budget *ktierd_budget(void);
 void ktierd_trace_held(struct mm_struct *mm, u8 work, bool pmd,
 		       unsigned int entries, u64 since);
 bool ktierd_enabled(void);
 void ktierd_set_enabled(bool on);
-unsigned int ktierd_nr_processes(void);
 u64 ktierd_nr_rounds(void);
 u64 ktierd_scan_ns(void);
 u64 ktierd_migrate_ns(void);
 unsigned int ktierd_window_us(void);
 unsigned int ktierd_interval_ms(void);
 unsigned int ktierd_hot_level(void);
+
+/* registry.c */
+bool ktierd_slot_alive(struct ktierd_slot *slot);
+struct ktierd_slot *ktierd_next_slot(struct ktierd_slot *slot);
+void ktierd_slots_lock(void);
+void ktierd_slots_unlock(void);
+struct ktierd_slot *ktierd_slot_find(struct mm_struct *mm);
+pid_t ktierd_mm_pid(struct mm_struct *mm);
+pid_t ktierd_slot_pid(struct ktierd_slot *slot);
+unsigned int ktierd_nr_processes(void);
+int ktierd_registry_init(void);
 
 /* The mmap_lock of a process is waited for this long in a round. */
 #define KTIERD_LOCK_WAIT_US	(100 * USEC_PER_MSEC)
