@@ -297,7 +297,7 @@ static int self_check(void)
 
 enum {
 	OPT_SECONDS = 256, OPT_MIB, OPT_SEED, OPT_THREADS, OPT_DIRECT, OPT_CORE,
-	OPT_FREE_SHARED, OPT_SELF_CHECK,
+	OPT_SELF_CHECK,
 };
 
 static const char doc[] =
@@ -314,8 +314,6 @@ static const struct argp_option options[] = {
 	  "also do direct input and output with FILE, which is overwritten", 0 },
 	{ "core", OPT_CORE, "DIRECTORY", 0,
 	  "also dump core: the kernel's core_pattern must be DIRECTORY/core.%p", 0 },
-	{ "free-shared", OPT_FREE_SHARED, NULL, 0,
-	  "children also free what they share; not with swap on zram itself", 0 },
 	{ "self-check", OPT_SELF_CHECK, NULL, 0,
 	  "damage pages, and see that it is noticed: --seconds for what is seen at the end", 0 },
 	{ }
@@ -328,7 +326,6 @@ static const struct args_option simple[] = {
 	{ OPT_THREADS, ARGS_COUNT, &option.threads, 1, MAX_THREADS },
 	{ OPT_DIRECT, ARGS_TEXT, &option.direct, 0, 0 },
 	{ OPT_CORE, ARGS_TEXT, &option.core, 0, 0 },
-	{ OPT_FREE_SHARED, ARGS_NONE, &option.free_shared, 0, 0 },
 	{ OPT_SELF_CHECK, ARGS_NONE, &option.self_check, 0, 0 },
 	{ }
 };

@@ -35,9 +35,9 @@ bool do_cold(struct worker *me)
 }
 
 /*
- * Some of the pages are written again, and these must stay. Without
- * --free-shared a child first makes all of them its own: Linux 6.12 loses pages
- * that were read from zram, shared by fork() and then freed by the child.
+ * Some of the pages are written again, and these must stay. A child first makes
+ * all of them its own: Linux 6.12 loses pages that were read from zram, or copied
+ * for process_vm_readv(), then shared by fork() and freed by the child.
  */
 bool do_free(struct worker *me)
 {
@@ -46,7 +46,7 @@ bool do_free(struct worker *me)
 	bool done;
 
 	for (size_t i = range.first; i < range.first + range.pages; i++)
-		if (me->child && !option.free_shared)
+		if (me->child)
 			fill(me, i);
 	if (range.pages == HUGE_PAGES && below(me, 2))
 		advise(me, MADV_COLLAPSE, range);

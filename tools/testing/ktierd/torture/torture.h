@@ -79,7 +79,7 @@ enum place {
 struct options {
 	unsigned int seconds, mib, seed, threads;
 	const char *direct, *core;
-	bool free_shared, self_check;
+	bool self_check;
 };
 
 /* dirty.c */
