@@ -371,6 +371,7 @@ static long part_on(const struct kt_region *r, size_t first, size_t nr, int node
 }
 
 #define HELD_FIRST	100
+#define NR_READERS	4
 #define HELD_PAGES	8
 
 /* Fails if pages pinned for I/O are moved, or tried again and again without a word. */
@@ -485,13 +486,34 @@ static int set_blocks(int node, const char *state)
 	return not_in_it;
 }
 
-/* Fails if a node is used after it is gone, or targets are not looked up again when it is back. */
+/* Which nodes are in which tier, again and again. */
+static void read_tiers(void)
+{
+	int top, low;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		kt_find_tiers(&top, &low);
+}
+
+/*
+ * Fails if a node is used after it is gone, or targets are not looked up again when it is back;
+ * or if who reads which nodes are in a tier and who takes it away wait for each other.
+ */
 TEST_F_TIMEOUT(lifetime, the_lower_tier_goes_and_comes, KT_TIMEOUT)
 {
 	struct kt_toucher toucher;
 	struct kt_region idle, hot;
+	pid_t reader[NR_READERS];
 	bool gone;
+	int i;
 
+	/* First, so that it shares no page of what is to move. */
+	for (i = 0; i < NR_READERS; i++) {
+		reader[i] = fork();
+		if (!reader[i])
+			read_tiers();
+	}
 	ASSERT_EQ(0, kt_region_make(&idle, SMALL, self->top));
 	ASSERT_EQ(0, kt_region_make(&hot, SMALL, self->top));
 	hot.hot_step = 8;
@@ -509,6 +531,8 @@ TEST_F_TIMEOUT(lifetime, the_lower_tier_goes_and_comes, KT_TIMEOUT)
 	}
 	EXPECT_TRUE(KT_WAIT(set_blocks(self->low, "online_movable") == 0, KT_PATIENCE));
 	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &idle, self->low), KT_PATIENCE));
+	for (i = 0; i < NR_READERS; i++)
+		kt_kill(reader[i]);
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&idle));
 	EXPECT_EQ(0, kt_region_wrong(&hot));
