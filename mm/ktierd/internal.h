@@ -445,6 +445,7 @@ struct ktierd_pages {
  * @quiet: the accessed bit of the PMD, which points to a table, is clear
  * @cleaned: dirty bits were cleared, and the TLB is not flushed yet
  * @unclean: there are dirty bits that must not be cleared
+ * @swapped: some are not there, but will come back; of a clearing look
  * @present: pages that are there
  * @young: those with the accessed bit set; of a huge page bit 0, as below
  * @written: those with a dirty bit that means written since the last clearing
@@ -472,6 +473,7 @@ struct ktierd_look {
 	bool quiet;
 	bool cleaned;
 	bool unclean;
+	bool swapped;
 	u64 present[KTIERD_GROUPS];
 	u64 young[KTIERD_GROUPS];
 	u64 written[KTIERD_GROUPS];

@@ -66,8 +66,10 @@ static __always_inline struct page *quick_page(pte_t pte)
 /* Somebody else may ask for the bit that was just cleared. */
 static void give_back_young(struct folio *folio)
 {
-	folio_clear_idle(folio);
-	folio_set_young(folio);
+	if (folio_test_idle(folio))
+		folio_clear_idle(folio);
+	if (!folio_test_young(folio))
+		folio_set_young(folio);
 }
 
 /* The folio of a dirty entry, if its dirty bit may be cleared. */
@@ -144,8 +146,10 @@ static __always_inline pte_t *clear_group(struct ktierd_look *look,
 
 	for (; addr != end; addr += PAGE_SIZE, pte++, bit <<= 1) {
 		ptent = ptep_get(pte);
-		if (!pte_present(ptent) || pte_special(ptent))
+		if (!pte_present(ptent) || pte_special(ptent)) {
+			look->swapped |= !pte_none(ptent) && !pte_present(ptent);
 			continue;
+		}
 		present |= bit;
 		if (how == CLEAR_GIVE) {
 			if (clear_pte_give(look, addr, pte, ptent,
@@ -296,23 +300,29 @@ static void look_at_table(struct ktierd_look *look, pte_t *pte)
 	}
 }
 
-/* The first page that was used is told for all: see above. */
-static void give_back_one(struct ktierd_look *look, pte_t *pte)
+/*
+ * One page that was used is told for all: see above.  If some are swapped out
+ * khugepaged wants to see half of the table.
+ */
+static void give_back_some(struct ktierd_look *look, pte_t *pte)
 {
 	unsigned int first = pte_index(look->addr), group, i;
-	unsigned long table = look->addr & PMD_MASK;
 	struct folio *folio;
+	u64 young;
 
-	for (group = 0; group < KTIERD_GROUPS; group++)
-		if (look->young[group])
-			break;
-	if (group == KTIERD_GROUPS)
-		return;
-	i = group * KTIERD_GROUP_PAGES + __ffs64(look->young[group]);
-	pte += i - first;
-	folio = ktierd_pte_folio(look->vma, table + i * PAGE_SIZE, ptep_get(pte));
-	if (folio && !folio_test_young(folio))
-		give_back_young(folio);
+	for (group = 0; group < KTIERD_GROUPS; group++) {
+		for (young = look->young[group]; young; young &= young - 1) {
+			i = group * KTIERD_GROUP_PAGES + __ffs64(young) - first;
+			folio = ktierd_pte_folio(look->vma,
+						 look->addr + i * PAGE_SIZE,
+						 ptep_get(pte + i));
+			if (!folio)
+				continue;
+			give_back_young(folio);
+			if (!look->swapped)
+				return;
+		}
+	}
 }
 
 static void look_held(const struct ktierd_look *look, bool pmd, u64 since)
@@ -425,6 +435,7 @@ static void look_begin(struct ktierd_look *look)
 	look->quiet = false;
 	look->cleaned = false;
 	look->unclean = false;
+	look->swapped = false;
 }
 
 /**
@@ -474,7 +485,7 @@ unsigned int ktierd_look(struct ktierd_look *look, pmd_t *pmd)
 	since = ktierd_held_since();
 	look_at_table(look, pte);
 	if (look->light && look->clear && !look->reclaim)
-		give_back_one(look, pte);
+		give_back_some(look, pte);
 	look_held(look, false, since);
 	pte_unmap_unlock(pte, ptl);
 	return KTIERD_BLOCK_PAGES;

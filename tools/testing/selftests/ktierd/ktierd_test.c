@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #define KT_MAX_NODES	1024
 #define TIERS_DIR	"/sys/devices/virtual/memory_tiering"
 #define NUMA_BALANCING	"/proc/sys/kernel/numa_balancing"
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define TRACEFS		"/sys/kernel/tracing/"
 #define TRACING		TRACEFS "instances/ktierd_test/"
 
@@ -753,6 +755,80 @@ unsigned long kt_touch_stop(struct kt_toucher *t)
 	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
 	pthread_join(t->thread, NULL);
 	return t->wrong;
+}
+
+/*
+ * Memory that fails
+ */
+
+/* Also give it back: a memory block in which something has failed never comes online again. */
+const char *kt_can_fail(void)
+{
+	return access(UNPOISON, W_OK) ? "needs CONFIG_HWPOISON_INJECT, and debugfs" : NULL;
+}
+
+/* 0 if the page is not there. */
+long kt_pfn(const void *page)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+	ssize_t len;
+
+	if (fd < 0)
+		return -errno;
+	len = pread(fd, &entry, sizeof(entry), (uintptr_t)page / kt_page() * sizeof(entry));
+	close(fd);
+	if (len != sizeof(entry))
+		return -EIO;
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+static __thread sigjmp_buf bus_error;
+static __thread bool expects_bus_error;
+
+static void on_bus_error(int number)
+{
+	if (expects_bus_error)
+		siglongjmp(bus_error, 1);
+	signal(number, SIG_DFL);
+}
+
+/* The kernel may tell its owner at once; and fail to take it away, which is no error here. */
+long kt_fail(void *page)
+{
+	volatile long pfn = kt_pfn(page);
+
+	signal(SIGBUS, on_bus_error);
+	expects_bus_error = true;
+	if (!sigsetjmp(bus_error, 1) && madvise(page, kt_page(), MADV_HWPOISON) &&
+	    (errno == EINVAL || errno == EPERM))
+		pfn = -errno;
+	expects_bus_error = false;
+	return pfn;
+}
+
+bool kt_is_lost(const void *page)
+{
+	volatile const char *byte = page;
+	volatile bool lost = true;
+
+	signal(SIGBUS, on_bus_error);
+	expects_bus_error = true;
+	if (!sigsetjmp(bus_error, 1)) {
+		*byte;
+		lost = false;
+	}
+	expects_bus_error = false;
+	return lost;
+}
+
+/* Nobody may map it any more. */
+bool kt_unfail(long pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%#lx", pfn);
+	return KT_WAIT(!kt_write(UNPOISON, text), KT_PATIENCE);
 }
 
 /*

@@ -177,6 +177,14 @@ int kt_leave_free(int node, long free_kb);
 void kt_shorten_cpu_lists(void);
 void kt_restore_cpu_lists(void);
 
+/* Memory that fails, because it is told to: returns its number, or a negative errno */
+
+const char *kt_can_fail(void);
+long kt_pfn(const void *page);
+long kt_fail(void *page);
+bool kt_is_lost(const void *page);
+bool kt_unfail(long pfn);
+
 /* A control group of our own (version 2) */
 
 struct kt_cgroup {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "../kselftest_harness.h"
 #include "ktierd_test.h"
@@ -300,6 +301,41 @@ TEST_F_TIMEOUT(thp, a_huge_page_in_two_places_stays, KT_TIMEOUT)
 	EXPECT_EQ(split, kt_vmstat("thp_split_page"));
 	EXPECT_EQ(0, kt_region_wrong(&part));
 	EXPECT_EQ(0, kt_region_wrong(&rest));
+}
+
+/*
+ * A part of one has failed, and it could not be split as somebody held it. Fails if it is moved,
+ * which reads what has failed.
+ */
+TEST_F_TIMEOUT(thp, one_that_has_failed_stays, KT_TIMEOUT)
+{
+	long busy = kt_sysfs("failed/busy"), pfn;
+	const char *why = kt_can_fail();
+	struct iovec held;
+	int fd[2];
+
+	if (why)
+		SKIP(return, "%s", why);
+	if (!make_huge_region(&self->r, self->top))
+		SKIP(return, "no huge pages in the top tier");
+	held.iov_base = self->r.addr + HUGE / 2;
+	held.iov_len = kt_page();
+	ASSERT_EQ(0, pipe(fd));
+	ASSERT_EQ(held.iov_len, vmsplice(fd[1], &held, 1, 0));
+	pfn = kt_fail(held.iov_base);
+	ASSERT_LT(0, pfn);
+	close(fd[0]);
+	close(fd[1]);
+	EXPECT_EQ(REGION_KB, huge_kb(&self->r));
+
+	ASSERT_EQ(0, kt_mark(&self->r));
+	EXPECT_TRUE(KT_WAIT(kt_region_count(0, &self->r, KT_ALL, self->low) ==
+			    (long)(self->r.nr - HUGE / kt_page()), KT_PATIENCE));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
+	EXPECT_EQ(HUGE / kt_page(), kt_region_count(0, &self->r, KT_ALL, self->top));
+	EXPECT_LT(busy, kt_sysfs("failed/busy"));
+	ASSERT_EQ(0, munmap(self->r.addr, REGION));
+	EXPECT_TRUE(kt_unfail(pfn));
 }
 
 /*
