@@ -26,6 +26,7 @@
 
 #define PAGE_SIZE		4096UL
 #define ANY_NODE		64
+#define FILL_SECONDS	60
 #define HOT_SHARE		8		/* one page of so many is used all the while */
 
 static struct {
@@ -105,14 +106,27 @@ static void end_early(int signal)
 	stop = 1;
 }
 
+/*
+ * As many as can be had in reasonable time: where all memory is full, and some of
+ * what programs run from has to be read again and again, that may be few.
+ */
+static size_t fill(char *memory, size_t pages, u64 round)
+{
+	u64 end_ns = now_ns() + FILL_SECONDS * NSEC_PER_SEC;
+	size_t i;
+
+	for (i = 0; i < pages && now_ns() < end_ns; i++)
+		write_page(memory, i, round);
+	return i;
+}
+
 /* The hot pages are written again and again. All are looked at in the end. */
 static void use(char *memory, size_t pages)
 {
 	u64 end_ns = now_ns() + (u64)(option.seconds * NSEC_PER_SEC), round = 1;
 	size_t i;
 
-	for (i = 0; i < pages; i++)
-		write_page(memory, i, round);
+	pages = fill(memory, pages, round);
 	while (now_ns() < end_ns && !stop) {
 		for (i = 0; i < pages; i += HOT_SHARE) {
 			check_page(memory, i, round);

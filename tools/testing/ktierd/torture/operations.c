@@ -7,6 +7,8 @@
 #define MISSED		20
 /* A chase needs somebody who hammers on a page just then: one in 160 found one. */
 #define MISSED_CHASES	2000
+/* A huge page has to be free, which one in 30 or less is where memory is full. */
+#define MISSED_HUGE	300
 
 /* Who does it: a child has one thread, and other threads' memory only as a copy. */
 enum who {
@@ -97,7 +99,8 @@ static bool operation_is_possible(const struct operation *one)
 bool operation_is_missed(unsigned int operation, u64 steps, u64 child_steps)
 {
 	const struct operation *one = &operations[operation];
-	u64 enough = one->run == do_chase ? MISSED_CHASES : MISSED;
+	u64 enough = one->run == do_chase ? MISSED_CHASES :
+		     one->run == do_collapse ? MISSED_HUGE : MISSED;
 	u64 wanted = steps * weight_for(one, false) / all_weights(false) +
 		     child_steps * weight_for(one, true) / all_weights(true);
 
