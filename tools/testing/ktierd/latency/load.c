@@ -21,7 +21,7 @@
 #define BUSY_PART	8		/* of all pages, one in so many is busy at a time */
 #define WRITTEN_PART	16		/* and so many are written, the others read */
 #define TOP_PART	4		/* and so many are in the top tier at first */
-#define MAX_NOTED	500000
+#define MAX_NOTED	2000000
 #define MAPPER_US	500		/* between two changes */
 
 /* Shared with the child. */
