@@ -21,6 +21,7 @@ class Tap:
     """Prints a result for each check; what failed is explained."""
 
     def __init__(self, plan):
+        self.plan = plan
         self.number = 0
         self.failed = False
         print("TAP version 13")
@@ -35,7 +36,9 @@ class Tap:
         print("%s %d %s" % ("ok" if good else "not ok", self.number, name), flush=True)
 
     def end(self):
-        sys.exit(1 if self.failed else 0)
+        if self.number != self.plan:
+            print(f"# planned {self.plan} results, gave {self.number}")
+        sys.exit(1 if self.failed or self.number != self.plan else 0)
 
 
 def ktierctl(*arguments, **how):
