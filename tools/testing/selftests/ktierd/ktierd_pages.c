@@ -550,7 +550,7 @@ static bool still_looks_used(const struct kt_region *r, size_t page)
 
 	if (kt_write("/proc/self/clear_refs", "1"))
 		return false;
-	(void)*(volatile char *)(r->addr + page * kt_page());
+	__atomic_load_n(r->addr + page * kt_page(), __ATOMIC_RELAXED);
 	return kt_wait_scans(2) && kt_vma_at(0, r->addr, &vma) && vma.used_kb;
 }
 

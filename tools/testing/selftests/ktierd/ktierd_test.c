@@ -796,7 +796,7 @@ static void on_bus_error(int number)
 /* The kernel may tell its owner at once; and fail to take it away, which is no error here. */
 long kt_fail(void *page)
 {
-	volatile long pfn = kt_pfn(page);
+	long pfn = kt_pfn(page);
 
 	signal(SIGBUS, on_bus_error);
 	expects_bus_error = true;
@@ -809,13 +809,12 @@ long kt_fail(void *page)
 
 bool kt_is_lost(const void *page)
 {
-	volatile const char *byte = page;
-	volatile bool lost = true;
+	bool lost = true;
 
 	signal(SIGBUS, on_bus_error);
 	expects_bus_error = true;
 	if (!sigsetjmp(bus_error, 1)) {
-		*byte;
+		__atomic_load_n((const char *)page, __ATOMIC_RELAXED);
 		lost = false;
 	}
 	expects_bus_error = false;
