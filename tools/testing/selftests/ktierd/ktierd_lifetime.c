@@ -371,7 +371,6 @@ static long part_on(const struct kt_region *r, size_t first, size_t nr, int node
 }
 
 #define HELD_FIRST	100
-#define NR_READERS	4
 #define HELD_PAGES	8
 
 /* Fails if pages pinned for I/O are moved, or tried again and again without a word. */
@@ -485,6 +484,8 @@ static int set_blocks(int node, const char *state)
 	closedir(dir);
 	return not_in_it;
 }
+
+#define NR_READERS	4
 
 /* Which nodes are in which tier, again and again. */
 static void read_tiers(void)

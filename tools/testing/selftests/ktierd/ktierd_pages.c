@@ -513,15 +513,15 @@ TEST_F_TIMEOUT(pages, that_fail_are_lost_and_no_others, KT_TIMEOUT)
 	char *bad = r->addr + before.nr * kt_page();
 	const char *why = kt_can_fail();
 	struct kt_toucher toucher;
-	long pfn[1 + NR_REPLACED];
-	int i;
+	long pfn[NR_REPLACED], bad_pfn;
+	int replaced, i;
 
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_EQ(0, kt_mark(r));
 	ASSERT_TRUE(KT_WAIT(kt_region_count(0, r, KT_ALL, self->low) == (long)r->nr, KT_PATIENCE));
-	pfn[NR_REPLACED] = kt_fail(bad);
-	ASSERT_LT(0, pfn[NR_REPLACED]);
+	bad_pfn = kt_fail(bad);
+	ASSERT_LT(0, bad_pfn);
 	EXPECT_TRUE(kt_is_lost(bad));
 
 	/* So slowly that the others are still at it. */
@@ -529,15 +529,27 @@ TEST_F_TIMEOUT(pages, that_fail_are_lost_and_no_others, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1));
 	ASSERT_EQ(0, kt_touch_start(&toucher, &before, true));
 	EXPECT_TRUE(KT_WAIT(kt_region_count(0, &before, KT_ALL, self->top), KT_PATIENCE));
-	EXPECT_EQ(NR_REPLACED, replace_some(&before, pfn, NR_REPLACED));
+	replaced = replace_some(&before, pfn, NR_REPLACED);
+	EXPECT_EQ(NR_REPLACED, replaced);
 	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 1048576));
 	EXPECT_TRUE(KT_WAIT(kt_region_is_on(0, &before, self->top), KT_PATIENCE));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_TRUE(kt_is_lost(bad));
 	EXPECT_EQ(after.nr, kt_region_count(0, &after, KT_ALL, self->low));
 	EXPECT_EQ(0, kt_region_wrong(&before) + kt_region_wrong(&after));
-	for (i = 0; i <= NR_REPLACED; i++)
+	EXPECT_TRUE(kt_unfail(bad_pfn));
+	for (i = 0; i < replaced; i++)
 		EXPECT_TRUE(kt_unfail(pfn[i]));
+}
+
+#define TABLE_PAGES	512
+
+/* What the first page table maps that is all the region's. */
+static struct kt_region first_table(const struct kt_region *r)
+{
+	size_t bytes = TABLE_PAGES * kt_page();
+
+	return part_of(r, (-(unsigned long)r->addr & (bytes - 1)) / kt_page(), TABLE_PAGES);
 }
 
 /*
@@ -560,9 +572,7 @@ static bool still_looks_used(const struct kt_region *r, size_t page)
  */
 TEST_F_TIMEOUT(pages, that_were_used_are_so_for_others, KT_TIMEOUT)
 {
-	size_t pages = 2 * MIB / kt_page();
-	size_t first = (-(unsigned long)self->r.addr & (2 * MIB - 1)) / kt_page();
-	struct kt_region table = part_of(&self->r, first, pages);
+	struct kt_region table = first_table(&self->r);
 	int tries = 30, used = 0, i;
 
 	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
@@ -570,18 +580,16 @@ TEST_F_TIMEOUT(pages, that_were_used_are_so_for_others, KT_TIMEOUT)
 	/* So that it knows them, and takes a light look. */
 	ASSERT_TRUE(kt_wait_scans(30));
 	for (i = 0; i < tries; i++)
-		used += still_looks_used(&table, i * 37 % pages);
+		used += still_looks_used(&table, i * 37 % TABLE_PAGES);
 	EXPECT_LE(tries - 3, used);
 }
 
 /* khugepaged wants more of a table some of which is swapped out: half of it. */
 TEST_F_TIMEOUT(pages, that_were_used_beside_swap_are_all_so, KT_TIMEOUT)
 {
-	size_t pages = 2 * MIB / kt_page();
-	size_t first = (-(unsigned long)self->r.addr & (2 * MIB - 1)) / kt_page();
-	struct kt_region table = part_of(&self->r, first, pages);
+	struct kt_region table = first_table(&self->r);
 	/* Not all of them, or the table falls asleep as one whose pages are all alike. */
-	struct kt_region used = part_of(&table, 1, pages * 3 / 4);
+	struct kt_region used = part_of(&table, 1, TABLE_PAGES * 3 / 4);
 	struct kt_region out = part_of(&table, 0, 1);
 	const char *why = kt_swap_make(&self->swap, SMALL);
 	int tries = 10, all = 0, i;
@@ -598,7 +606,7 @@ TEST_F_TIMEOUT(pages, that_were_used_beside_swap_are_all_so, KT_TIMEOUT)
 		ASSERT_EQ(0, kt_region_wrong(&used));
 		ASSERT_TRUE(kt_wait_scans(2));
 		ASSERT_TRUE(kt_vma_at(0, table.addr, &vma));
-		all += vma.used_kb >= (long)(pages / 2 * kt_page() / 1024);
+		all += vma.used_kb >= (long)(TABLE_PAGES / 2 * kt_page() / 1024);
 	}
 	EXPECT_EQ(1, count_gone(&out));
 	EXPECT_LE(tries - 2, all);
