@@ -78,15 +78,18 @@ static bool lock_mm(struct ktierd_walk *walk)
 {
 	struct ktierd_slot *slot = walk->slot;
 	struct mm_struct *mm = slot->slot.mm;
-	unsigned int us = KTIERD_LOCK_MIN_US;
+	unsigned int us = KTIERD_LOCK_MIN_US, passed;
+	u64 start;
 
 	while (!mmap_read_trylock(mm)) {
 		slot->busy = waited_enough(slot, walk->round->nr);
 		if (slot->busy)
 			return false;
+		start = ktime_get_ns();
 		usleep_range_state(us, us * 2, TASK_IDLE);
-		slot->waited_us += us;
-		all_waited_us += us;
+		passed = div_u64(ktime_get_ns() - start, NSEC_PER_USEC);
+		slot->waited_us += passed;
+		all_waited_us += passed;
 		us = min(us * 2, KTIERD_LOCK_MAX_US);
 	}
 	return true;
