@@ -509,7 +509,6 @@ bool ktierd_enabled(void);
 void ktierd_set_enabled(bool on);
 u64 ktierd_nr_rounds(void);
 u64 ktierd_scan_ns(void);
-u64 ktierd_migrate_ns(void);
 unsigned int ktierd_window_us(void);
 unsigned int ktierd_interval_ms(void);
 unsigned int ktierd_hot_level(void);
@@ -620,6 +619,7 @@ void ktierd_migrate_demote(struct ktierd_slot *slot,
 			   const struct ktierd_round *round);
 void ktierd_migrate_promote(struct ktierd_slot *slot,
 			    const struct ktierd_round *round);
+u64 ktierd_migrate_ns(void);
 void ktierd_count_fail(struct ktierd_slot *slot, enum ktierd_fail why,
 		       u64 nr_pages);
 u64 ktierd_pages_promoted(void);

@@ -105,7 +105,6 @@ static struct {
 	unsigned int late;
 } windows;				/* of a round's slices */
 static u64 scan_ns;
-static u64 migrate_ns;
 
 /**
  * ktierd_available() - can this machine do memory tiering?
@@ -127,16 +126,10 @@ u64 ktierd_nr_rounds(void)
 	return READ_ONCE(nr_rounds);
 }
 
-/* CPU time that the thread has spent on sampling. */
+/* CPU time that the thread has spent on all but moving pages. */
 u64 ktierd_scan_ns(void)
 {
 	return READ_ONCE(scan_ns);
-}
-
-/* CPU time that the thread has spent on moving pages. */
-u64 ktierd_migrate_ns(void)
-{
-	return READ_ONCE(migrate_ns);
 }
 
 unsigned int ktierd_window_us(void)
@@ -533,8 +526,9 @@ static void migrate(void)
 }
 
 /*
- * Sampling lives on credit: some is given as time passes, and a round takes its
- * CPU time from it.  So a few rounds in a row may take more than their share.
+ * All but moving itself lives on credit: some is given as time passes, and a round
+ * takes its CPU time from it.  So a few rounds in a row may take more than their
+ * share.  A search for pages that finds none costs no less than one that does.
  */
 static void give_credit(void)
 {
@@ -549,23 +543,21 @@ static void give_credit(void)
 
 static void go_round(void)
 {
-	u64 start = cpu_ns(), sampled;
-	bool whole;
+	u64 start = cpu_ns(), moving = ktierd_migrate_ns(), used;
 
 	begin_round();
 	sample();
 	/* If it was disabled meanwhile it has seen a part only. */
-	whole = ktierd_enabled();
-	if (whole)
+	if (ktierd_enabled()) {
 		make_plan();
-	sampled = cpu_ns();
-	if (whole)
 		migrate();
+	}
+	moving = ktierd_migrate_ns() - moving;
+	used = cpu_ns() - start - moving;
 
 	give_credit();
-	credit_ns -= sampled - start;
-	WRITE_ONCE(scan_ns, scan_ns + sampled - start);
-	WRITE_ONCE(migrate_ns, migrate_ns + cpu_ns() - sampled);
+	credit_ns -= used;
+	WRITE_ONCE(scan_ns, scan_ns + used);
 	WRITE_ONCE(nr_rounds, nr_rounds + 1);
 }
 

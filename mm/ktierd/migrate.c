@@ -18,6 +18,7 @@
 #include <linux/memory-tiers.h>
 #include <linux/mempolicy.h>
 #include <linux/migrate.h>
+#include <linux/sched/cputime.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -41,6 +42,7 @@
  * @walk: the walk that isolates them
  * @quota: what is still to be moved
  * @promote: up, else down
+ * @room_known: which top-tier nodes have room is known, since mmap_lock is held
  * @batch: pages that are isolated
  * @first: address of the first of them
  * @moved: pages that were moved
@@ -50,11 +52,15 @@ struct ktierd_move {
 	struct ktierd_walk walk;
 	struct ktierd_quota *quota;
 	bool promote;
+	bool room_known;
 	unsigned int batch;
 	unsigned long first;
 	u64 moved;
 	u64 failed;
 };
+
+/* CPU time of the thread in batches, apart from finding what goes into them. */
+static u64 migrate_ns;
 
 /*
  * What is isolated, by target node.  Large folios apart: migrate_pages() gives
@@ -364,9 +370,12 @@ static void leave_lost_nodes(const struct ktierd_move *move)
 static void move_batch(struct ktierd_walk *walk)
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
+	u64 start;
 	int nid;
 
+	move->room_known = false;
 	if (move->batch) {
+		start = task_sched_runtime(current);
 		for_each_node_state(nid, N_POSSIBLE) {
 			move_list(move, &isolated[nid].small, nid);
 			move_list(move, &isolated[nid].large, nid);
@@ -374,6 +383,8 @@ static void move_batch(struct ktierd_walk *walk)
 		leave_lost_nodes(move);
 		move->batch = 0;
 		batch_nr = batch_nr + 1 ?: 1;
+		WRITE_ONCE(migrate_ns, migrate_ns +
+					   task_sched_runtime(current) - start);
 	}
 	if (!READ_ONCE(ktierd_tunables.migrate_mbps))
 		move->quota->pages = 0;
@@ -391,20 +402,29 @@ static bool vma_allowed(const struct ktierd_move *move,
 	       ktierd_allowed(&nodes, &move->walk.vma) == KTIERD_MOVABLE;
 }
 
+/* Once for all VMAs: there may be many, and none of them need have pages. */
+static void learn_room(struct ktierd_move *move)
+{
+	int nid;
+
+	nodes_clear(roomy);
+	for_each_node_mask(nid, move->walk.round->top)
+		if (ktierd_node_room(nid))
+			node_set(nid, roomy);
+	move->room_known = true;
+}
+
 static bool move_enter(struct ktierd_walk *walk, struct vm_area_struct *vma)
 {
 	struct ktierd_move *move = container_of(walk, struct ktierd_move, walk);
-	int nid;
 
 	if (!move->quota->pages || !ktierd_walk_limits(walk, vma) ||
 	    !vma_allowed(move, vma))
 		return false;
 	ktierd_share_learn(walk, vma);
 	memset(targets, 0, sizeof(*targets) * nr_node_ids);
-	nodes_clear(roomy);
-	for_each_node_mask(nid, walk->round->top)
-		if (move->promote && ktierd_node_room(nid))
-			node_set(nid, roomy);
+	if (move->promote && !move->room_known)
+		learn_room(move);
 	return true;
 }
 
@@ -958,6 +978,16 @@ void ktierd_migrate_promote(struct ktierd_slot *slot,
 			    const struct ktierd_round *round)
 {
 	move_process(slot, round, true);
+}
+
+/**
+ * ktierd_migrate_ns() - what moving itself has taken of a CPU
+ *
+ * Return: nanoseconds since boot, without the search for what moves.
+ */
+u64 ktierd_migrate_ns(void)
+{
+	return READ_ONCE(migrate_ns);
 }
 
 /**
