@@ -228,16 +228,22 @@ static u64 node_managed(int nid)
 }
 
 /* Below the high watermarks kswapd is awake, and works against us. */
-static u64 node_headroom(int nid)
+static u64 node_watermarks(int nid)
 {
-	unsigned int percent = READ_ONCE(ktierd_tunables.headroom_percent);
 	struct zone *zones = NODE_DATA(nid)->node_zones;
-	u64 watermarks = 0;
+	u64 pages = 0;
 	int z;
 
 	for (z = 0; z < MAX_NR_ZONES; z++)
-		watermarks += high_wmark_pages(&zones[z]);
-	return max(watermarks, node_managed(nid) * percent / 100);
+		pages += high_wmark_pages(&zones[z]);
+	return pages;
+}
+
+static u64 node_headroom(int nid)
+{
+	unsigned int percent = READ_ONCE(ktierd_tunables.headroom_percent);
+
+	return max(node_watermarks(nid), node_managed(nid) * percent / 100);
 }
 
 /*
@@ -267,10 +273,12 @@ static u64 node_free(int nid)
 	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
 }
 
-/* But others can't be given them: they are no headroom. */
+/* But others can't be given them, and kswapd does not count them. */
 static u64 node_free_for_us(int nid, u64 headroom)
 {
-	return node_free(nid) + min(node_at_hand(nid), headroom / 4);
+	u64 spare = headroom - min(headroom, node_watermarks(nid));
+
+	return node_free(nid) + min3(node_at_hand(nid), headroom / 4, spare);
 }
 
 /**
