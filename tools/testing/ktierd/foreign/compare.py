@@ -34,8 +34,13 @@ BAD_ROUNDS = 2
 # result there.
 CHANCE = "chance"
 
-# So far behind a report of the kernel its registers are looked for.
-REPORT_LINES = 60
+# A report of the kernel has at most so many lines: a stall is told with the registers
+# and the stack of each processor.
+REPORT_LINES = 200
+
+# The thread's own reports say so, in one of these ways. Nothing excuses them.
+OURS = re.compile(r"\[ktierd:\d+\]|\bComm: ktierd(\s|$)|\btask(:ktierd\s|\sktierd:)")
+BY_US = " by ktierd"
 
 
 class Run:
@@ -206,13 +211,10 @@ def kernel_reports(path):
     return {way: complaints(parts[way]) for way in WAYS}
 
 
-def where(lines, number):
-    """The kernel function that the report in this line is about, if it says so soon."""
-    for line in lines[number:number + REPORT_LINES]:
-        rip = re.search(r"RIP: 0010:(\w+)", line)
-        if rip:
-            return f" in {rip[1]}"
-    return ""
+def where(report):
+    """The kernel function that a report is about, if it says so, and if it is ktierd's."""
+    rip = re.search(r"RIP: 0010:(\w+)", "".join(report))
+    return (f" in {rip[1]}" if rip else "") + (BY_US if any(map(OURS.search, report)) else "")
 
 
 def complaints(lines):
@@ -223,13 +225,13 @@ def complaints(lines):
         file.flush()
         out = subprocess.run([KERNEL_LOG, file.name], capture_output=True, text=True,
                              check=False).stdout
+    reports = re.findall(r"^not ok \d+ kernel log line (\d+):\[ *[\d.]+\](.*)", out, re.M)
+    starts = [int(number) - 2 for number, _ in reports]
     found = {}
-    for line in out.splitlines():
-        report = re.match(r"not ok \d+ kernel log line (\d+):\[ *[\d.]+\](.*)", line)
-        if report:
-            text = report[2].strip() + where(lines, int(report[1]) - 2)
-            kind = re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\[.*?:\d+\]|\d+", "N", text)
-            found.setdefault(kind, text)
+    for (_, text), start, end in zip(reports, starts, starts[1:] + [len(lines)]):
+        text = text.strip() + where(lines[start:min(end, start + REPORT_LINES)])
+        kind = re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\[.*?:\d+\]|\d+", "N", text)
+        found.setdefault(kind, text)
     return found
 
 
@@ -298,10 +300,16 @@ def judge_kernel(tap, path, known):
     reports = kernel_reports(path)
     notes, new = [], False
     for kind, text in reports["with"].items():
+        if kind.endswith(BY_US):
+            continue
         reason = "it does so without, too" if kind in reports["without"] else \
             listed(known, f"kernel: {kind}")
         notes.append(f"reported: {text}: {reason or 'NOT WITHOUT'}")
         new = new or not reason
+    for way in WAYS:
+        ours = [text for kind, text in reports[way].items() if kind.endswith(BY_US)]
+        notes += [f"reported: {text}: ITS OWN, {way} programs under it" for text in ours]
+        new = new or bool(ours)
     tap.result(not new, f"{os.path.basename(path)}: the kernel reports nothing under ktierd "
                "that it does not without", notes)
 
