@@ -296,6 +296,18 @@ def judge_program(tap, program, known, moving):
     return "differ" if differ or still else "flaky" if flaky else "same"
 
 
+def judge_groups(tap, programs, moving):
+    """One line of TAP for each group of which pages must have moved somewhere."""
+    moved = collections.defaultdict(list)
+    for program in programs:
+        moved[program.group].append(program.moved())
+    for group, pairs in moved.items():
+        if listed(moving, group):
+            promoted, demoted = (sum(numbers) for numbers in zip(*pairs))
+            tap.result(promoted + demoted, f"{group}: pages of its programs moved "
+                       f"# {promoted} promoted, {demoted} demoted")
+
+
 def judge_kernel(tap, path, known):
     reports = kernel_reports(path)
     notes, new = [], False
@@ -365,6 +377,7 @@ def main():
     known, moving = read_list(args.known), read_list(args.moving)
     for program in programs.values():
         count[judge_program(tap, program, known, moving)] += 1
+    judge_groups(tap, programs.values(), moving)
     for path in consoles:
         judge_kernel(tap, path, known)
     tap.result(not lost and bool(programs), "all guests came to their end", lost)
