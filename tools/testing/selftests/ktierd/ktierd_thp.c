@@ -25,10 +25,15 @@
 #define MIDDLE_DIR	"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
 #define HUGE_DIR	"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/"
 
+/* Whether compaction moves locked pages, too. */
+#define COMPACT_LOCKED	"/proc/sys/vm/compact_unevictable_allowed"
+
 FIXTURE(thp) {
 	struct kt_knobs saved;
 	char khugepaged_rest[32];
+	char compact_locked[16];
 	struct kt_region r;
+	pid_t child;
 	int top;
 	int low;
 };
@@ -49,11 +54,14 @@ FIXTURE_SETUP(thp)
 	ASSERT_EQ(0, kt_knobs_fast());
 	kt_read(KHUGEPAGED_REST, self->khugepaged_rest, sizeof(self->khugepaged_rest));
 	kt_write(KHUGEPAGED_REST, "3600000");
+	kt_read(COMPACT_LOCKED, self->compact_locked, sizeof(self->compact_locked));
 	kt_write("/proc/sys/vm/compact_memory", "1");
 }
 
 FIXTURE_TEARDOWN(thp)
 {
+	kt_kill(self->child);
+	kt_write(COMPACT_LOCKED, self->compact_locked);
 	kt_write(KHUGEPAGED_REST, self->khugepaged_rest);
 	kt_knobs_restore(&self->saved);
 }
@@ -339,6 +347,125 @@ TEST_F_TIMEOUT(thp, one_that_has_failed_stays, KT_TIMEOUT)
 }
 
 /*
+ * A lower tier without huge pages
+ */
+
+#define PAGEMAP_PFN	((1ULL << 55) - 1)
+
+/* So much is left free when all else is taken. */
+#define SPARE		(24 * MIB)
+
+/* What is free for how many looks in a row, and with how many tries. */
+#define SETTLED_LOOKS	4
+#define SETTLE_US	500000
+#define TAKES		20
+
+/* What is free on a node in huge pages, or more than that in a row. */
+static long free_huge_kb(int node)
+{
+	FILE *f = fopen("/proc/buddyinfo", "r");
+	int its, at, used, order;
+	long blocks, kb = 0;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %d, zone %*s %n", &its, &at) != 1 || its != node)
+			continue;
+		for (order = 0; sscanf(line + at, "%ld %n", &blocks, &used) == 1; order++) {
+			if (kt_page() << order >= HUGE)
+				kb += blocks * (kt_page() << order) / 1024;
+			at += used;
+		}
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* Give back all but the first page of each huge page that it could be: lock that. */
+static int keep_heads(char *mem, size_t nr)
+{
+	size_t page = kt_page(), bytes = nr * sizeof(uint64_t), i, from = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t *entry = malloc(bytes);
+	int err = 0;
+
+	if (!entry || pread(fd, entry, bytes, (unsigned long)mem / page * sizeof(*entry)) !=
+		      (ssize_t)bytes)
+		err = -EIO;
+	for (i = 0; !err && i <= nr; i++) {
+		if (i < nr && (entry[i] & PAGEMAP_PFN) % (HUGE / page))
+			continue;
+		if (i > from)
+			err = madvise(mem + from * page, (i - from) * page, MADV_DONTNEED);
+		if (!err && i < nr)
+			err = mlock(mem + i * page, page);
+		from = i + 1;
+	}
+	free(entry);
+	close(fd);
+	return err;
+}
+
+/* Leave nearly all of a node free, in small pages only. */
+static int scatter(void *arg)
+{
+	int node = *(int *)arg, looks, takes = 0;
+	size_t bytes = kt_node_kb(node, "MemFree") * 1024UL - SPARE;
+	char *mem = kt_map(bytes);
+	long kb;
+
+	if (mem == MAP_FAILED || kt_bind(mem, bytes, node) ||
+	    madvise(mem, bytes, MADV_POPULATE_WRITE) || keep_heads(mem, bytes / kt_page()))
+		return -1;
+	for (looks = 0; looks < SETTLED_LOOKS; looks++) {
+		kb = free_huge_kb(node);
+		if (kb) {
+			if (takes++ == TAKES || kt_take(node, kb))
+				return -1;
+			looks = 0;
+		}
+		usleep(SETTLE_US);
+	}
+	return 0;
+}
+
+/*
+ * Small pages go down, and huge ones when there are some. Fails if a huge page is split to fit, if
+ * it is not tried again, or if it is not told what it was that it lacked.
+ */
+TEST_F_TIMEOUT(thp, one_that_finds_no_huge_page_stays_whole, 2 * KT_TIMEOUT)
+{
+	long no_room = kt_sysfs("failed/huge_no_room"), split;
+	int not_huge = 0;
+
+	if (kt_write(COMPACT_LOCKED, "0"))
+		SKIP(return, "compaction can't be kept from making huge pages");
+	self->child = kt_spawn(scatter, &self->low);
+	ASSERT_LT(0, self->child);
+	/* After the fork: the child has not asked. */
+	if (!make_huge_region(&self->r, self->top))
+		SKIP(return, "no huge pages in the top tier");
+	split = kt_vmstat("thp_split_page");
+	ASSERT_EQ(0, madvise(self->r.addr, REGION, MADV_TIER));
+	EXPECT_TRUE(KT_WAIT(kt_sysfs("failed/huge_no_room") >= no_room + (long)self->r.nr,
+			    KT_PATIENCE));
+	EXPECT_TRUE(kt_others_go_down(self->top, self->low));
+	TH_LOG("%ld KiB free in the lower tier, %ld in huge pages; no room for %ld pages",
+	       kt_node_kb(self->low, "MemFree"), free_huge_kb(self->low),
+	       kt_sysfs("failed/huge_no_room") - no_room);
+	EXPECT_EQ(self->r.nr, kt_region_count(0, &self->r, KT_ALL, self->top));
+	EXPECT_EQ(REGION_KB, huge_kb(&self->r));
+
+	kt_kill(self->child);
+	self->child = 0;
+	EXPECT_TRUE(KT_WAIT(is_whole_on(&self->r, self->low, &not_huge), KT_PATIENCE));
+	EXPECT_EQ(0, not_huge);
+	EXPECT_EQ(split, kt_vmstat("thp_split_page"));
+	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
+
+/*
  * Folios of 64 KiB
  */
 
@@ -396,7 +523,6 @@ FIXTURE_TEARDOWN(middle)
 	kt_knobs_restore(&self->saved);
 }
 
-#define PAGEMAP_PFN	((1ULL << 55) - 1)
 #define KPF_HEAD	15
 
 /* How many folios begin in a region that are larger than a page. */
