@@ -93,9 +93,11 @@ FIXTURE_TEARDOWN(cpusets)
 
 /*
  * A cpuset that shrinks moves pages back by itself, and would hide that some came too late. So it
- * shrinks in the middle of moving, and what counts is where pages are after that: nobody moves back
- * one that ktierd had in its hands then, or has moved later. Fails if the cpuset is remembered from
- * before, or is not asked again when what was chosen is moved.
+ * shrinks in the middle of moving, and what counts is where pages are after that: it does not move
+ * back one that ktierd had in its hands then, or has moved later. Fails if ktierd does not have
+ * the former moved back, or if it remembers the cpuset from before, for the latter. That it asks
+ * again right before it moves what it has chosen is not seen here: without that, what it moves in
+ * the wrong direction is moved back as well.
  */
 TEST_F_TIMEOUT(cpusets, that_shrink_under_moves, 2 * KT_TIMEOUT)
 {
