@@ -10,11 +10,12 @@
 #define CHILD_DAMAGE_STEPS	10
 #define DAMAGE_STEPS		200
 
-/* When a damage is done, by the thread of the first region or its child. */
+/* When a damage is done, mostly by the thread of the first region or its child. */
 enum when {
 	NEVER,
 	DURING,
 	IN_CHILD,
+	IN_SHARED,		/* memory, by a child of who has it */
 	INSIDE,			/* an operation */
 	AT_END,
 };
@@ -81,6 +82,7 @@ static const struct damage damages[] = {
 	{ "a page freed after it was rewritten", DURING, free_too_late, NOWHERE },
 	{ "a page that is now another", DURING, mix_up, NOWHERE },
 	{ "a bit, in a child", IN_CHILD, flip_bit, NOWHERE },
+	{ "a bit of shared memory, in a child", IN_SHARED, flip_bit, NOWHERE },
 	{ "a page that is pinned, and moved", INSIDE, NULL, IN_FIXED },
 	{ "a bit of a page in a pipe", INSIDE, NULL, IN_PIPE },
 	{ "a bit of a page that was missing", INSIDE, NULL, IN_MISSING },
@@ -126,12 +128,25 @@ bool damage_is_sudden(unsigned int kind)
 	return damages[kind].when != NEVER && damages[kind].when != AT_END;
 }
 
+static bool is_his(const struct worker *me)
+{
+	switch (damage->when) {
+	case DURING:
+		return me->index == 0 && !me->child;
+	case IN_CHILD:
+		return me->index == 0 && me->child;
+	case IN_SHARED:
+		return is_shared(me) && me->child;
+	default:
+		return false;
+	}
+}
+
 void damage_during(struct worker *me)
 {
 	unsigned int steps = me->child ? CHILD_DAMAGE_STEPS : DAMAGE_STEPS;
 
-	if (damage && damage->when == (me->child ? IN_CHILD : DURING) &&
-	    me->index == 0 && me->steps % steps == 0)
+	if (damage && is_his(me) && me->steps % steps == 0)
 		inflict_damage(me);
 }
 

@@ -2,12 +2,13 @@
 /*
  * dirtytorture: is a byte ever lost of memory that ktierd looks after?
  *
- * Threads, each with a region of private anonymous memory marked with
- * MADV_TIER, and now and then a child of each, do at random whatever writes
- * memory, frees it, moves it, merges it, pins it, watches it, dumps it or swaps
- * it out. What every page has to hold is known at any time, and is kept in memory
- * that is not marked and that is locked. Only the thread itself changes what its
- * pages hold, but others, too, swap them out and move them meanwhile.
+ * Threads, each with a region of memory marked with MADV_TIER, private and
+ * anonymous or shared and of a memfd, and now and then a child of each, do at
+ * random whatever writes memory, frees it, moves it, merges it, pins it, watches
+ * it, dumps it or swaps it out. What every page has to hold is known at any time,
+ * and is kept in memory that is not marked and that is locked. Only the thread
+ * itself, or its child, changes what its pages hold, but others, too, swap them
+ * out and move them meanwhile.
  *
  * It is to run in a control group that is smaller than its memory, on a machine
  * with swap and two tiers: see the script beside.
@@ -30,7 +31,7 @@
 struct options option = {
 	.seconds = 1200,
 	.mib = 192,
-	.threads = 4,
+	.threads = 5,
 };
 
 struct worker workers[MAX_THREADS];
@@ -69,25 +70,45 @@ bool mark_memory(const struct region *region, void *from, size_t size)
 		[REGION_SMALL] = MADV_NOHUGEPAGE, [REGION_HUGE] = MADV_HUGEPAGE,
 	};
 
-	return (region->kind == REGION_COLLAPSED ||
+	return (region->kind >= REGION_COLLAPSED ||
 		!madvise(from, size, advice[region->kind])) && !madvise(from, size, MADV_TIER);
+}
+
+void *map_memory(const struct region *region, void *from, size_t size, int flags)
+{
+	off_t where = (char *)from - region->base;
+
+	if (region->kind == REGION_SHARED)
+		return mmap(from, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, region->fd,
+			    where);
+	return mmap(from, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
+static void make_file(struct region *region)
+{
+	region->fd = memfd_create("dirtytorture", MFD_CLOEXEC);
+	if (region->fd < 0 || ftruncate(region->fd, region->pages * PAGE_SIZE))
+		fail("cannot have a memfd (%s).", strerror(errno));
 }
 
 static void make_region(struct worker *me)
 {
 	struct region *region = &me->region;
+	int known = MAP_PRIVATE;
 	size_t size;
 
 	region->kind = me->index % REGION_KINDS;
 	region->pages = option.mib / option.threads * (1048576 / PAGE_SIZE) & ~(HUGE_PAGES - 1);
 	size = region->pages * PAGE_SIZE;
-	region->expected = locked_memory(region->pages * sizeof(*region->expected), MAP_PRIVATE);
-	region->history = locked_memory((region->pages + 1) * sizeof(*region->history),
-					MAP_PRIVATE);
-	region->base = mmap(place_in_lane(me, 0, 0), size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-			    -1, 0);
-	if (region->base == MAP_FAILED)
+	if (is_shared(me)) {
+		known = MAP_SHARED;
+		make_file(region);
+	}
+	region->expected = locked_memory(region->pages * sizeof(*region->expected), known);
+	region->history = locked_memory((region->pages + 1) * sizeof(*region->history), known);
+	region->base = place_in_lane(me, 0, 0);
+	if (map_memory(region, region->base, size, MAP_FIXED_NOREPLACE) == MAP_FAILED)
 		fail("no room for %zu MiB (%s).", size >> 20, strerror(errno));
 	if (!mark_memory(region, region->base, size))
 		fail("madvise() failed (%s): is this a kernel with huge pages and ktierd?",
@@ -309,7 +330,7 @@ static const struct argp_option options[] = {
 	{ "seconds", OPT_SECONDS, "N", 0, "how long (1200)", 0 },
 	{ "mib", OPT_MIB, "N", 0, "memory, in MiB, of all threads together (192)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of all that is drawn (by chance)", 0 },
-	{ "threads", OPT_THREADS, "N", 0, "that work (4)", 0 },
+	{ "threads", OPT_THREADS, "N", 0, "that work (5)", 0 },
 	{ "direct", OPT_DIRECT, "FILE", 0,
 	  "also do direct input and output with FILE, which is overwritten", 0 },
 	{ "core", OPT_CORE, "DIRECTORY", 0,
@@ -339,6 +360,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (option.mib / option.threads < 2)
 			argp_error(state, "a thread wants 2 MiB at least");
+		if (option.self_check && option.threads < REGION_KINDS)
+			argp_error(state, "--self-check wants %u threads at least", REGION_KINDS);
 		return 0;
 	default:
 		return args_set(simple, key, arg, state);

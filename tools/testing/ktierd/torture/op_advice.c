@@ -45,6 +45,9 @@ bool do_free(struct worker *me)
 	struct expected *expected = me->region.expected;
 	bool done;
 
+	/* There is no such thing. */
+	if (is_shared(me))
+		return false;
 	for (size_t i = range.first; i < range.first + range.pages; i++)
 		if (me->child)
 			fill(me, i);
@@ -65,7 +68,11 @@ bool do_dontneed(struct worker *me)
 {
 	struct range range = choose_range(me);
 
-	throw_away(me, range);
+	/* What is shared is only unmapped by it, and stays what it is. */
+	if (is_shared(me) && below(me, 2))
+		advise(me, MADV_DONTNEED, range);
+	else
+		throw_away(me, range);
 	if (below(me, 2))
 		verify_range(me, range);
 	return true;
@@ -87,13 +94,15 @@ bool do_collapse(struct worker *me)
 
 /*
  * KSM merges what is the same, and of the pages here that is only zeros. They are
- * written later, by whatever comes.
+ * written later, by whatever comes. What is shared it leaves alone.
  */
 bool do_merge(struct worker *me)
 {
 	struct range range = some_range(me, MAX_RANGE);
 	bool done;
 
+	if (is_shared(me))
+		return false;
 	throw_away(me, range);
 	done = advise(me, MADV_POPULATE_WRITE, range) && advise(me, MADV_MERGEABLE, range);
 	use_range(me, range);

@@ -130,7 +130,7 @@ static void use_pinned(struct worker *me, struct ring *ring, struct range range)
 
 	use_range(me, range);
 	if (damage_inside(me, IN_FIXED))
-		madvise(from, size, MADV_DONTNEED);
+		madvise(from, size, advice_to_throw_away(me));
 	fill_range(me, range);
 	memcpy(before, &me->region.expected[range.first], range.pages * sizeof(before[0]));
 	ring_must(ring, IORING_OP_WRITE_FIXED, from, size, where);

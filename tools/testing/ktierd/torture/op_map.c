@@ -67,11 +67,10 @@ bool do_remap(struct worker *me)
 			return false;
 		usleep(below(me, 1000));
 	}
-	for (int i = 0; mmap(from, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
-			     MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED; i++)
+	for (int i = 0; map_memory(&me->region, from, size, MAP_FIXED) == MAP_FAILED; i++)
 		if (i == TRIES)
 			fail("mmap() failed (%s).", strerror(errno));
-	for (size_t i = range.first; i < range.first + range.pages; i++)
+	for (size_t i = range.first; !is_shared(me) && i < range.first + range.pages; i++)
 		page_thrown_away(&me->region.expected[i]);
 	mark_memory(&me->region, from, size);
 	use_range(me, range);

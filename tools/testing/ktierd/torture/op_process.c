@@ -20,14 +20,26 @@
 
 #define CHILD_STEPS		100
 #define CHILD_PAGES		128		/* that it verifies in the end */
+#define READING_US		4000		/* at most, from page to page if it only reads */
 
-/* All that the child has is a copy, and so is what it expects. */
-static void be_child(struct worker *me)
+/* While a child does, too. ktierd gets to see it. */
+static void read_slowly(struct worker *me)
+{
+	for (int i = 0; i < CHILD_PAGES; i++) {
+		verify(me, some_page(me));
+		usleep(below(me, READING_US));
+	}
+}
+
+/* All that the child has is a copy, and so is what it expects; or else both are shared. */
+static void be_child(struct worker *me, bool only_read)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	me->child = true;
 	me->dice.state ^= 0x6368696c64ULL;
-	for (int i = 0; i < CHILD_STEPS; i++)
+	if (only_read)
+		read_slowly(me);
+	for (int i = 0; i < CHILD_STEPS && !only_read; i++)
 		step(me);
 	for (int i = 0; i < CHILD_PAGES; i++)
 		verify(me, below(me, me->region.pages));
@@ -53,18 +65,24 @@ static void end_child(struct worker *me, int status)
 	_exit(WEXITSTATUS(status));
 }
 
-/* Go on beside the child, so that both write what they share. */
+/*
+ * Go on beside the child, so that both write what they share until then. Of memory that
+ * stays shared both read, or the child alone does all that it likes.
+ */
 bool do_fork(struct worker *me)
 {
+	bool only_read = is_shared(me) && below(me, 2);
 	pid_t pid;
 
 	record(me, me->region.pages);
 	pid = fork();
 	if (!pid)
-		be_child(me);
+		be_child(me, only_read);
 	if (pid < 0)
 		return false;
-	for (int i = 0; i < CHILD_STEPS; i++)
+	if (only_read)
+		read_slowly(me);
+	for (int i = 0; i < CHILD_STEPS && !is_shared(me); i++)
 		write_somehow(me, some_page(me));
 	end_child(me, wait_for(pid));
 	return true;

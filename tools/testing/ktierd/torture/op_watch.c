@@ -159,7 +159,10 @@ static void end_watch(struct watcher *watcher)
 	close(watcher->fd);
 }
 
-/* Most of the pages come by a fault, others before there is one. */
+/*
+ * Most of the pages come by a fault, others before there is one. Of a huge page that is
+ * shared some may stay, as zeros, if it can't be split when these are thrown away.
+ */
 bool do_missing(struct worker *me)
 {
 	struct watcher watcher = {
@@ -168,7 +171,7 @@ bool do_missing(struct worker *me)
 	struct expected *expected = &me->region.expected[watcher.range.first];
 	size_t pages = watcher.range.pages;
 
-	if (!begin_watch(&watcher, UFFDIO_REGISTER_MODE_MISSING))
+	if (is_shared(me) || !begin_watch(&watcher, UFFDIO_REGISTER_MODE_MISSING))
 		return false;
 	watcher.content = page_buffer(pages);
 	throw_away(me, watcher.range);
@@ -285,12 +288,13 @@ static void write_and_ask(struct worker *me, struct range range)
 	}
 }
 
+/* Where a shared page is that is not mapped only its file knows. */
 bool do_soft_dirty(struct worker *me)
 {
 	struct range range = some_range(me, MAX_RANGE);
 	bool done;
 
-	if (pthread_mutex_trylock(&soft_dirty))
+	if (is_shared(me) || pthread_mutex_trylock(&soft_dirty))
 		return false;
 	record_range(me, range);
 	done = clear_soft_dirty();

@@ -75,7 +75,10 @@ bool advise(struct worker *me, int advice, struct range range);
 /* Others' memory may be on its way to another place, so never mind what comes of it. */
 void advise_other(const struct region *other, int advice, struct range range);
 
-/* MADV_DONTNEED that is sure to be done. */
+/* What leaves zeros: MADV_DONTNEED, or of what is shared MADV_REMOVE. */
+int advice_to_throw_away(const struct worker *me);
+
+/* Do that, and be sure that it is done. */
 void throw_away(struct worker *me, struct range range);
 
 /* Memory for copies of pages, that starts at a page; end with free(). */

@@ -87,6 +87,11 @@ u64 *page_at(const struct region *region, size_t i)
 	return (u64 *)(region->base + i * PAGE_SIZE);
 }
 
+bool is_shared(const struct worker *me)
+{
+	return me->region.kind == REGION_SHARED;
+}
+
 u64 page_id(const struct worker *me, size_t i)
 {
 	return (u64)(me->index + 1) << 32 | i;
@@ -284,10 +289,15 @@ void advise_other(const struct region *other, int advice, struct range range)
 	madvise(base + range.first * PAGE_SIZE, range.pages * PAGE_SIZE, advice);
 }
 
+int advice_to_throw_away(const struct worker *me)
+{
+	return is_shared(me) ? MADV_REMOVE : MADV_DONTNEED;
+}
+
 void throw_away(struct worker *me, struct range range)
 {
-	if (!advise(me, MADV_DONTNEED, range))
-		fail("madvise(MADV_DONTNEED) failed (%s).", strerror(errno));
+	if (!advise(me, advice_to_throw_away(me), range))
+		fail("pages cannot be thrown away (%s).", strerror(errno));
 	for (size_t i = range.first; i < range.first + range.pages; i++)
 		page_thrown_away(&me->region.expected[i]);
 }

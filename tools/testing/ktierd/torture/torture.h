@@ -31,16 +31,21 @@ struct history {
 	struct record record[RECORDS];
 };
 
-/* How its memory comes in huge pages. */
+/* How its memory comes in huge pages; and what it is. */
 enum region_kind {
 	REGION_SMALL,		/* not at all */
 	REGION_HUGE,		/* from the start */
 	REGION_COLLAPSED,	/* only if collapsed */
+	REGION_SHARED,		/* so, too: a memfd, of which a child has no copy */
 	REGION_KINDS,
 };
 
-/* Others read @base and @hammered. */
+/*
+ * Others read @base and @hammered. What is known of shared memory is shared, too: of
+ * the thread and its child one at a time may write.
+ */
 struct region {
+	int fd;				/* of shared memory */
 	char *base;
 	size_t hammered;		/* the first page of some, plus 1, or 0 */
 	size_t pages;
@@ -91,6 +96,12 @@ extern int direct_fd;		/* or -1 */
 /* Have memory of a region looked after, with huge pages as its kind wants them. */
 bool mark_memory(const struct region *region, void *from, size_t size);
 
+/*
+ * Map memory at its place in a region, with flags of mmap() besides: fresh zeros, or if
+ * it is shared what it holds.
+ */
+void *map_memory(const struct region *region, void *from, size_t size, int flags);
+
 /* operations.c */
 
 extern const unsigned int nr_operations;
@@ -108,6 +119,7 @@ void step(struct worker *me);
 u64 draw(struct worker *me);
 u64 below(struct worker *me, u64 limit);
 u64 *page_at(const struct region *region, size_t i);
+bool is_shared(const struct worker *me);
 void fill(struct worker *me, size_t i);
 void bump(struct worker *me, size_t i);
 void verify_range(struct worker *me, struct range range);
