@@ -18,7 +18,7 @@ bool ktierd_is_there(void)
 	return !access(KTIERD "/enabled", F_OK);
 }
 
-static u64 ktierd_count(const char *name)
+u64 ktierd_count(const char *name)
 {
 	char path[PATH_MAX], text[64];
 

@@ -20,5 +20,7 @@ void ktierd_find(void);
 /* Let it work or rest. When the program ends it works. */
 void ktierd_switch(bool on);
 void ktierd_figures(struct figures *figures);
+/* What a file of /sys/kernel/mm/ktierd says. Ends the program if there is none. */
+u64 ktierd_count(const char *name);
 
 #endif
