@@ -21,6 +21,7 @@
 #define BUSY_PART	8		/* of all pages, one in so many is busy at a time */
 #define WRITTEN_PART	16		/* and so many are written, the others read */
 #define TOP_PART	4		/* and so many are in the top tier at first */
+#define HUGE_STEP	16UL		/* of a huge page one page of so many is touched */
 #define MAX_NOTED	2000000
 #define MAPPER_US	500		/* between two changes */
 
@@ -61,7 +62,10 @@ static u32 lot(size_t page)
 	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9ULL >> 40;
 }
 
-/* A huge page is busy whole. */
+/*
+ * A huge page is busy whole. It has one accessed bit, so a touch of some of its pages
+ * does; and the sooner it is come by again, the more often that is on its way.
+ */
 static bool is_busy(size_t page, u32 turn)
 {
 	if (option.kind == KIND_HUGE)
@@ -105,8 +109,9 @@ static struct load *loaded;
 static void touch_table(struct toucher *me, size_t first)
 {
 	u32 turn = (now_ns() - shared->started) / (option.turn_s * NSEC_PER_SEC);
+	size_t step = option.kind == KIND_HUGE ? HUGE_STEP : 1;
 
-	for (size_t page = first; page < first + TABLE_PAGES; page++)
+	for (size_t page = first; page < first + TABLE_PAGES; page += step)
 		if (is_busy(page, turn))
 			touch(me, loaded->base, page, period_now());
 }

@@ -104,15 +104,18 @@ static bool wrong(bool is, const char *what)
 	return is;
 }
 
-/* Both ways; of huge pages these are ten. */
+/* Both ways, so that some are touched on their way. */
 #define ENOUGH_PAGES	5000
+#define ENOUGH_HUGE	50
 
 static bool moved_enough(const struct figures *before, struct figures *did)
 {
+	u64 enough = option.kind == KIND_HUGE ? ENOUGH_HUGE * TABLE_PAGES : ENOUGH_PAGES;
+
 	ktierd_figures(did);
 	did->promoted -= before->promoted;
 	did->demoted -= before->demoted;
-	return did->promoted >= ENOUGH_PAGES && did->demoted >= ENOUGH_PAGES;
+	return did->promoted >= enough && did->demoted >= enough;
 }
 
 /* Slow machines need longer. Of folios that stay there is nothing to wait for. */
@@ -183,6 +186,7 @@ static bool all_seen(const struct figures *did)
 		return !bad;
 	bad |= wrong(!traced.nr_moves, "no page was seen on its way");
 	bad |= wrong(!did->promoted || !did->demoted, "pages were not moved both ways");
+	bad |= wrong(!waits.nr, "no page on its way was touched: how long that takes is not known");
 	return !bad;
 }
 
