@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "../kselftest_harness.h"
 #include "ktierd_test.h"
@@ -131,6 +132,8 @@ TEST_F_TIMEOUT(cpusets, that_shrink_under_moves, 2 * KT_TIMEOUT)
 FIXTURE(newcomers) {
 	struct kt_knobs saved;
 	struct kt_cgroup cgroup;
+	pid_t parent;
+	pid_t blocker;
 	int top;
 	int low;
 };
@@ -143,10 +146,17 @@ FIXTURE_SETUP(newcomers)
 		SKIP(return, "%s", why);
 	kt_knobs_save(&self->saved);
 	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
+	why = kt_cgroup_make(&self->cgroup, "cpuset");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->top));
 }
 
 FIXTURE_TEARDOWN(newcomers)
 {
+	kt_kill(self->parent);
+	kt_kill(self->blocker);
 	kt_knobs_restore(&self->saved);
 	kt_cgroup_remove(&self->cgroup);
 }
@@ -167,21 +177,15 @@ static int be_new(void *arg)
 }
 
 /*
- * Children whose memory is marked before they are born: by fork in the group, and by fork and then
- * entering it. Fails if a process is taken to be where its parent is, or its memory is moved before
- * it is known where it belongs.
+ * Children whose memory is marked before they are born, and filled after that: by fork in the
+ * group, and by fork and then entering it. Fails if a process is taken to be where its parent is.
  */
 TEST_F_TIMEOUT(newcomers, are_in_their_cpuset_at_once, KT_TIMEOUT)
 {
 	struct newcomer new[NEW_CHILDREN] = {}, free = {};
-	const char *why = kt_cgroup_make(&self->cgroup, "cpuset");
 	pid_t child[NEW_CHILDREN], control;
 	int i;
 
-	if (why)
-		SKIP(return, "%s", why);
-	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 100));
-	ASSERT_EQ(0, set_mems(&self->cgroup, self->top, self->top));
 	for (i = 0; i < NEW_CHILDREN; i++) {
 		new[i].node = self->top;
 		new[i].cgroup = i % 2 ? &self->cgroup : NULL;
@@ -208,6 +212,172 @@ TEST_F_TIMEOUT(newcomers, are_in_their_cpuset_at_once, KT_TIMEOUT)
 		kt_kill(child[i]);
 	}
 	kt_kill(control);
+}
+
+/*
+ * What enters the group, as long as the fork is to wait, and how many others map it, which makes
+ * moving it slow; and how many scans that is to be.
+ */
+#define BLOCKER		(192 * MIB)
+#define RELATIVES	8
+#define HELD_SCANS	5
+
+/* A process with memory that does something when told to; shared with it. */
+struct told {
+	struct kt_region r;
+	const struct kt_cgroup *cgroup;
+	int node;
+	bool go;
+	bool done;
+	bool failed;
+	pid_t tid;		/* who does it */
+};
+
+static struct told *make_told(const struct kt_cgroup *cg, size_t bytes, int node)
+{
+	struct told *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			      -1, 0);
+
+	if (t == MAP_FAILED || kt_region_map(&t->r, bytes))
+		return NULL;
+	t->cgroup = cg;
+	t->node = node;
+	return t;
+}
+
+static void tell(struct told *t)
+{
+	__atomic_store_n(&t->go, true, __ATOMIC_RELEASE);
+}
+
+static bool is_done(const struct told *t)
+{
+	return __atomic_load_n(&t->done, __ATOMIC_ACQUIRE);
+}
+
+static void wait_until_told(struct told *t)
+{
+	__atomic_store_n(&t->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&t->go, __ATOMIC_ACQUIRE))
+		usleep(1000);
+}
+
+/* Of a thread that ends the children would, too. */
+static void wait_for_the_end(struct told *t)
+{
+	__atomic_store_n(&t->done, true, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+static void *fork_when_told(void *arg)
+{
+	struct told *t = arg;
+
+	wait_until_told(t);
+	t->failed = kt_spawn_in(t->cgroup, NULL, NULL) < 0;
+	wait_for_the_end(t);
+	return NULL;
+}
+
+static void *enter_when_told(void *arg)
+{
+	struct told *t = arg;
+
+	wait_until_told(t);
+	t->failed = kt_cgroup_enter(t->cgroup, getpid());
+	wait_for_the_end(t);
+	return NULL;
+}
+
+static int be_parent(void *arg)
+{
+	struct told *t = arg;
+	pthread_t thread;
+
+	if (kt_region_fill(&t->r, 0, t->r.nr, t->node) || kt_mark(&t->r))
+		return -1;
+	return pthread_create(&thread, NULL, fork_when_told, t);
+}
+
+static int be_blocker(void *arg)
+{
+	struct told *t = arg;
+	pthread_t thread;
+	int i;
+
+	if (kt_region_fill(&t->r, 0, t->r.nr, t->node))
+		return -1;
+	for (i = 0; i < RELATIVES; i++)
+		if (kt_spawn(NULL, NULL) < 0)
+			return -1;
+	return pthread_create(&thread, NULL, enter_when_told, t);
+}
+
+/* Does the fork wait for control groups? By then memory has been copied. */
+static bool fork_waits(const struct told *t)
+{
+	char path[64], where[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE));
+	return kt_read(path, where, sizeof(where)) > 0 && strstr(where, "cgroup");
+}
+
+static bool has_left(pid_t pid, const struct told *t)
+{
+	int *node = kt_nodes_of(pid, t->r.addr, 1);
+	bool left = *node >= 0 && *node != t->node;
+
+	free(node);
+	return left;
+}
+
+/* Hold @parent's fork up, and have pages move meanwhile. Returns for how many scans it was held. */
+static long hold_fork(pid_t blocker_pid, struct told *blocker, struct told *parent)
+{
+	long scans;
+
+	tell(blocker);
+	while (!has_left(blocker_pid, blocker) && !is_done(blocker))
+		usleep(1000);
+	tell(parent);
+	while (!fork_waits(parent) && !is_done(parent))
+		usleep(1000);
+	scans = kt_sysfs("scans");
+	if (kt_set_sysctl("migrate_mbps", 1048576))
+		return -1;
+	while (fork_waits(parent))
+		usleep(10000);
+	return kt_sysfs("scans") - scans;
+}
+
+/*
+ * Memory that a child has from its parent, before fork has put it into its group. That waits for a
+ * lock that is held while another enters a group, as its memory is moved for that. Fails if a child
+ * is taken to be in no group until it is in one.
+ */
+TEST_F_TIMEOUT(newcomers, stay_until_it_is_known_where_they_belong, KT_TIMEOUT)
+{
+	struct told *blocker = make_told(&self->cgroup, BLOCKER, self->low);
+	struct told *parent = make_told(&self->cgroup, SMALL, self->top);
+	long scans;
+
+	ASSERT_NE(NULL, blocker);
+	ASSERT_NE(NULL, parent);
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
+	self->blocker = kt_spawn(be_blocker, blocker);
+	ASSERT_LT(0, self->blocker);
+	self->parent = kt_spawn(be_parent, parent);
+	ASSERT_LT(0, self->parent);
+	ASSERT_TRUE(kt_wait_scans(5));
+	scans = hold_fork(self->blocker, blocker, parent);
+	ASSERT_TRUE(KT_WAIT(is_done(parent) && is_done(blocker), KT_PATIENCE));
+	ASSERT_FALSE(blocker->failed || parent->failed);
+	ASSERT_TRUE(kt_wait_scans(10));
+	TH_LOG("the fork was held up for %ld scans", scans);
+	ASSERT_EQ(parent->r.nr, kt_region_count(self->parent, &parent->r, KT_ALL, self->top));
+	if (scans < HELD_SCANS)
+		SKIP(return, "the fork can't be held up for long enough");
 }
 
 /*
