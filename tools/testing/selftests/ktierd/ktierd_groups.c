@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "../kselftest_harness.h"
@@ -402,7 +403,8 @@ FIXTURE(charges) {
 
 /*
  * A file, and what is written there beyond what is charged. Above memory.high each charge is an
- * event, also that for histories; a charge for all that moves would be 128 of them or more.
+ * event, also that for histories; a charge for all that moves would be 128 of them or more. What
+ * protects memory is below.
  */
 FIXTURE_VARIANT(charges) {
 	const char *limit;
@@ -410,8 +412,6 @@ FIXTURE_VARIANT(charges) {
 	long events;
 };
 
-FIXTURE_VARIANT_ADD(charges, min) { .limit = "memory.min", .beyond = 0 };
-FIXTURE_VARIANT_ADD(charges, low) { .limit = "memory.low", .beyond = 0 };
 FIXTURE_VARIANT_ADD(charges, high) { .limit = "memory.high", .beyond = -(long)CHARGED,
 				     .events = 64 };
 FIXTURE_VARIANT_ADD(charges, max) { .limit = "memory.max", .beyond = CHARGE_SLACK };
@@ -497,6 +497,126 @@ TEST_F_TIMEOUT(charges, are_not_changed_by_moves, KT_TIMEOUT)
 	EXPECT_GE(CHARGE_SLACK,
 		  labs(kt_cgroup_long(&self->cgroup, "memory.current") - current));
 	EXPECT_GE(variant->events, limit_events(&self->cgroup) - events);
+}
+
+#define SWAP		(512 * MIB)
+#define UNPROTECTED	(64 * MIB)
+
+/* So much is reclaimed before pages move and while they do, in steps of so much. */
+#define RECLAIM_STEPS	8
+#define RECLAIM_STEP	(2 * MIB)
+
+FIXTURE(protection) {
+	struct kt_knobs saved;
+	struct kt_zram swap;
+	struct kt_cgroup cgroup;
+	struct kt_cgroup kept;		/* below it: protected, and not */
+	struct kt_cgroup other;
+	struct kt_region kept_r;
+	struct kt_region other_r;
+	pid_t kept_child;
+	pid_t other_child;
+	int top;
+	int low;
+};
+
+FIXTURE_VARIANT(protection) {
+	const char *file;
+};
+
+FIXTURE_VARIANT_ADD(protection, min) { .file = "memory.min" };
+FIXTURE_VARIANT_ADD(protection, low) { .file = "memory.low" };
+
+static int make_below(struct kt_cgroup *below, const struct kt_cgroup *cg, const char *name)
+{
+	snprintf(below->path, sizeof(below->path), "%.150s/%s", cg->path, name);
+	return mkdir(below->path, 0755);
+}
+
+FIXTURE_SETUP(protection)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	self->swap.number = -1;
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	why = kt_swap_make(&self->swap, SWAP);
+	if (why)
+		SKIP(return, "%s", why);
+	why = kt_cgroup_make(&self->cgroup, "memory");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, kt_cgroup_set(&self->cgroup, "cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, make_below(&self->kept, &self->cgroup, "kept"));
+	ASSERT_EQ(0, make_below(&self->other, &self->cgroup, "other"));
+	ASSERT_EQ(0, kt_cgroup_set(&self->kept, variant->file, "max"));
+}
+
+FIXTURE_TEARDOWN(protection)
+{
+	kt_kill(self->kept_child);
+	kt_kill(self->other_child);
+	kt_cgroup_remove(&self->kept);
+	kt_cgroup_remove(&self->other);
+	kt_cgroup_remove(&self->cgroup);
+	kt_swap_remove(&self->swap);
+	kt_knobs_restore(&self->saved);
+}
+
+/* Pages that are no longer there. */
+static long count_lost(pid_t pid, const struct kt_region *r, int top, int low)
+{
+	return r->nr - kt_region_count(pid, r, KT_ALL, top) - kt_region_count(pid, r, KT_ALL, low);
+}
+
+/* In small steps, so that there is a chance that pages are on their way. */
+static void reclaim_some(const struct kt_cgroup *cg)
+{
+	char text[32];
+	int i;
+
+	snprintf(text, sizeof(text), "%lu", RECLAIM_STEP);
+	for (i = 0; i < RECLAIM_STEPS; i++) {
+		kt_cgroup_set(cg, "memory.reclaim", text);
+		usleep(KT_POLL_US / 2);
+	}
+}
+
+/*
+ * Reclaim in the group above takes memory of one that is not protected, before pages move and when
+ * they do. Fails if what is moved is protected no longer, as it is charged to somebody else.
+ */
+TEST_F_TIMEOUT(protection, stays_with_what_is_moved, KT_TIMEOUT)
+{
+	struct member kept = { .r = &self->kept_r, .node = self->top };
+	struct member other = { .r = &self->other_r, .node = self->top };
+	long without, with, before, after;
+
+	ASSERT_EQ(0, kt_region_map(&self->kept_r, CHARGED));
+	ASSERT_EQ(0, kt_region_map(&self->other_r, UNPROTECTED));
+	self->kept_child = kt_spawn_in(&self->kept, be_member, &kept);
+	ASSERT_LT(0, self->kept_child);
+	self->other_child = kt_spawn_in(&self->other, be_member, &other);
+	ASSERT_LT(0, self->other_child);
+	reclaim_some(&self->cgroup);
+	without = count_lost(self->kept_child, &self->kept_r, self->top, self->low);
+	before = count_lost(self->other_child, &self->other_r, self->top, self->low);
+
+	ASSERT_EQ(0, mark_in(self->kept_child, &self->kept_r));
+	reclaim_some(&self->cgroup);
+	EXPECT_TRUE(KT_WAIT(kt_region_is_on(self->kept_child, &self->kept_r, self->low),
+			    KT_PATIENCE));
+	reclaim_some(&self->cgroup);
+	with = count_lost(self->kept_child, &self->kept_r, self->top, self->low);
+	after = count_lost(self->other_child, &self->other_r, self->top, self->low);
+	TH_LOG("of %zu pages %ld are lost before they move, %ld after; of %zu others %ld, %ld",
+	       self->kept_r.nr, without, with, self->other_r.nr, before, after);
+	EXPECT_LE(RECLAIM_STEPS * RECLAIM_STEP / 2 / kt_page(), before);
+	EXPECT_LE(before + RECLAIM_STEPS * RECLAIM_STEP / 2 / (long)kt_page(), after);
+	EXPECT_EQ(without, with);
+	EXPECT_GE((long)self->kept_r.nr / 64, with);
 }
 
 /* Pages far from each other, so that histories take more than what CPUs have charged in advance. */
