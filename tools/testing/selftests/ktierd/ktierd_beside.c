@@ -75,7 +75,6 @@ FIXTURE_TEARDOWN(beside)
 {
 	kt_kill(self->child);
 	kt_write(DEMOTION, self->demotion);
-	kt_restore_cpu_lists();
 	kt_swap_remove(&self->swap);
 	kt_knobs_restore(&self->saved);
 }
@@ -328,26 +327,27 @@ TEST_F_TIMEOUT(beside, a_full_lower_tier_is_made_room_in, 2 * KT_TIMEOUT)
  * Allocations
  */
 
-#define HEADROOM	50
 #define ALLOCATORS	4
 #define BURST		(8 * MIB)
 #define BURST_MAX_US	400000
 #define BURST_SECONDS	20
 
-/* As much as MemFree may be off. */
-#define FREE_SLACK_KB	(4 * 1024)
+/* KTIERD_BATCH_PAGES: as many may be on their way when memory gets short. */
+#define BATCH		64
 
-/* As many as may be on their way when memory gets short. */
-#define BATCH		512
+/* What allocators have in common. */
+struct bursts {
+	int node;
+	bool go;
+	unsigned long step;
+	bool failed[ALLOCATORS];
+};
 
 /* Each allocates and frees, and says so before and after. */
 struct allocator {
-	pthread_t thread;
-	int node;
+	struct bursts *all;
+	int number;
 	unsigned int seed;
-	unsigned long *step;
-	bool *stop;
-	bool failed;
 };
 
 /* Low bits: how many are at it; the others: how often one was. */
@@ -355,30 +355,59 @@ struct allocator {
 
 static void begin(struct allocator *a)
 {
-	__atomic_fetch_add(a->step, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&a->all->step, 1, __ATOMIC_SEQ_CST);
 }
 
 static void end(struct allocator *a)
 {
-	__atomic_fetch_add(a->step, AT_IT, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&a->all->step, AT_IT, __ATOMIC_SEQ_CST);
 	usleep(BURST_MAX_US / 4 + rand_r(&a->seed) % BURST_MAX_US);
 }
 
 static void *allocate_loop(void *arg)
 {
 	struct allocator *a = arg;
+	bool *failed = &a->all->failed[a->number];
 	char *mem = kt_map(BURST);
 
-	a->failed = mem == MAP_FAILED || kt_bind(mem, BURST, a->node);
-	while (!a->failed && !__atomic_load_n(a->stop, __ATOMIC_RELAXED)) {
+	*failed = mem == MAP_FAILED || kt_bind(mem, BURST, a->all->node);
+	while (!__atomic_load_n(&a->all->go, __ATOMIC_RELAXED))
+		usleep(1000);
+	while (!*failed) {
 		begin(a);
-		a->failed |= madvise(mem, BURST, MADV_POPULATE_WRITE);
+		*failed |= madvise(mem, BURST, MADV_POPULATE_WRITE);
 		end(a);
 		begin(a);
 		madvise(mem, BURST, MADV_DONTNEED);
 		end(a);
 	}
 	return NULL;
+}
+
+static int be_allocator(void *arg)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, allocate_loop, arg);
+}
+
+/* Processes: forked before there is anything to test with, and so none of them has any of it. */
+static struct bursts *start_allocators(int node, pid_t *pids)
+{
+	struct bursts *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct allocator a = { .all = all };
+
+	if (all == MAP_FAILED)
+		return NULL;
+	all->node = node;
+	for (; a.number < ALLOCATORS; a.number++) {
+		a.seed = a.number + 1;
+		pids[a.number] = kt_spawn(be_allocator, &a);
+		if (pids[a.number] < 0)
+			return NULL;
+	}
+	return all;
 }
 
 /*
@@ -422,54 +451,107 @@ static struct watch watch_for(const unsigned long *step, int node, long limit_kb
 	return watch;
 }
 
+FIXTURE(headroom) {
+	struct kt_knobs saved;
+	pid_t pids[ALLOCATORS];
+	int top;
+	int low;
+};
+
 /*
- * Four threads allocate and free, so that free memory is now above and now below the headroom, and
- * hot pages wait below. Fails if the headroom is asked for when promotions are planned, and not
- * when they are made.
+ * What is asked for, and how far below it promotion may go. What processors have in their lists is
+ * free as well, but for no more than a quarter of the headroom. Where the lists are short that is
+ * 4 MiB at most. Where they are as long as can be, an eighth of the memory, it may be all of the
+ * quarter; free memory is then taken to be less than that allows.
  */
-TEST_F_TIMEOUT(beside, promotion_leaves_the_headroom_to_others, KT_TIMEOUT)
+FIXTURE_VARIANT(headroom) {
+	size_t bytes;
+	long percent;
+	bool long_lists;
+	long below_kb;
+	long below_percent;
+};
+
+FIXTURE_VARIANT_ADD(headroom, short_lists) {
+	.bytes = 64 * MIB, .percent = 50, .below_kb = 4 * 1024
+};
+
+FIXTURE_VARIANT_ADD(headroom, long_lists) {
+	.bytes = 32 * MIB, .percent = 25, .long_lists = true, .below_kb = 1024, .below_percent = 25
+};
+
+FIXTURE_SETUP(headroom)
 {
-	long headroom = kt_node_kb(self->top, "MemTotal") * HEADROOM / 100;
-	long promoted = kt_sysfs("pages_promoted");
-	struct allocator a[ALLOCATORS] = {};
-	struct kt_toucher toucher;
-	unsigned long step = 0;
-	struct watch watch;
-	struct kt_region r;
-	bool stop = false;
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+}
+
+FIXTURE_TEARDOWN(headroom)
+{
 	int i;
 
-	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", HEADROOM));
-	ASSERT_EQ(0, kt_region_make(&r, 64 * MIB, self->low));
+	for (i = 0; i < ALLOCATORS; i++)
+		kt_kill(self->pids[i]);
+	kt_restore_cpu_lists();
+	kt_knobs_restore(&self->saved);
+}
+
+/* Have long lists, and a bit less than @limit_kb free beside them. */
+static int fill_lists(int node, long limit_kb)
+{
+	long over;
+
+	kt_lengthen_cpu_lists();
+	over = kt_node_kb(node, "MemFree") - limit_kb + 4 * 1024;
+	return over > 0 ? kt_take(node, over) : 0;
+}
+
+/*
+ * Four processes allocate and free, so that free memory is now above and now below the headroom,
+ * and hot pages wait below. Fails if the headroom is asked for when promotions are planned, and not
+ * when they are made; or if all counts as free that processors have in their lists.
+ */
+TEST_F_TIMEOUT(headroom, is_left_to_others_by_promotion, KT_TIMEOUT)
+{
+	long headroom = kt_node_kb(self->top, "MemTotal") * variant->percent / 100;
+	long limit = headroom - headroom * variant->below_percent / 100 - variant->below_kb;
+	struct bursts *all = start_allocators(self->top, self->pids);
+	long promoted = kt_sysfs("pages_promoted");
+	struct kt_toucher toucher;
+	struct watch watch;
+	struct kt_region r;
+	int i;
+
+	ASSERT_NE(NULL, all);
+	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", variant->percent));
+	ASSERT_EQ(0, kt_region_make(&r, variant->bytes, self->low));
 	r.hot_step = 1;
 	if (kt_leave_free(self->top, headroom + ALLOCATORS * BURST * 3 / 4 / 1024))
 		SKIP(return, "more than half of the top tier is in use");
-	for (i = 0; i < ALLOCATORS; i++) {
-		a[i].node = self->top;
-		a[i].seed = i + 1;
-		a[i].step = &step;
-		a[i].stop = &stop;
-		ASSERT_EQ(0, pthread_create(&a[i].thread, NULL, allocate_loop, &a[i]));
-	}
+	if (variant->long_lists)
+		ASSERT_EQ(0, fill_lists(self->top, limit));
+	__atomic_store_n(&all->go, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
 	ASSERT_EQ(0, kt_mark(&r));
-	watch = watch_for(&step, self->top, headroom - FREE_SLACK_KB);
-	TH_LOG("%ld promoted; %ld looks below the headroom, %ld promoted there at most",
-	       kt_sysfs("pages_promoted") - promoted, watch.looks, watch.most);
+	watch = watch_for(&all->step, self->top, limit);
+	TH_LOG("%ld promoted; %ld looks below %ld KiB, %ld promoted there at most",
+	       kt_sysfs("pages_promoted") - promoted, watch.looks, limit, watch.most);
 	EXPECT_LT(0, watch.looks);
-	EXPECT_LT(promoted, kt_sysfs("pages_promoted"));
+	if (!variant->long_lists)
+		EXPECT_LT(promoted, kt_sysfs("pages_promoted"));
 	EXPECT_GE(BATCH, watch.most);
 
 	/* What that would look like if they were made nevertheless: as it does when they may be. */
-	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", 3));
-	watch = watch_for(&step, self->top, headroom - FREE_SLACK_KB);
+	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", variant->percent / 2));
+	watch = watch_for(&all->step, self->top, limit);
 	TH_LOG("without it: %ld looks, %ld promoted there at most", watch.looks, watch.most);
 	EXPECT_LT(BATCH, watch.most);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	for (i = 0; i < ALLOCATORS; i++) {
-		pthread_join(a[i].thread, NULL);
-		EXPECT_FALSE(a[i].failed);
-	}
+	for (i = 0; i < ALLOCATORS; i++)
+		EXPECT_FALSE(all->failed[i]);
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }

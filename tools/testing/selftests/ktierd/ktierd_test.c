@@ -854,19 +854,13 @@ int kt_take(int node, long kb)
 	return err;
 }
 
-/*
- * Each CPU keeps pages that were freed in lists of its own: megabytes, which do not count as free
- * and come back when the CPU finds the time, in the middle of a test. Have them short, and make
- * every CPU notice by freeing something.
- */
-void kt_shorten_cpu_lists(void)
+/* Each CPU notices how long its lists may be when it frees something. */
+static void free_on_each_cpu(size_t bytes)
 {
-	const size_t bytes = 16 * MIB;
 	cpu_set_t all, one;
 	void *mem;
 	int cpu;
 
-	kt_write(CPU_LISTS, "1000000");
 	if (sched_getaffinity(0, sizeof(all), &all))
 		return;
 	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -875,12 +869,31 @@ void kt_shorten_cpu_lists(void)
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
 		sched_setaffinity(0, sizeof(one), &one);
-		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (mem != MAP_FAILED)
+		mem = kt_map(bytes);
+		if (mem != MAP_FAILED) {
+			madvise(mem, bytes, MADV_POPULATE_WRITE);
 			munmap(mem, bytes);
+		}
 	}
 	sched_setaffinity(0, sizeof(all), &all);
+}
+
+/*
+ * Each CPU keeps pages that were freed in lists of its own: megabytes, which do not count as free
+ * and come back when the CPU finds the time, in the middle of a test. Have them short, and make
+ * every CPU notice by freeing something.
+ */
+void kt_shorten_cpu_lists(void)
+{
+	kt_write(CPU_LISTS, "1000000");
+	free_on_each_cpu(16 * MIB);
+}
+
+/* Have them as long as can be, an eighth of the memory of a node with CPUs, and full. */
+void kt_lengthen_cpu_lists(void)
+{
+	kt_write(CPU_LISTS, "8");
+	free_on_each_cpu(64 * MIB);
 }
 
 void kt_restore_cpu_lists(void)

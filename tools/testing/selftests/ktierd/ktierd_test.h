@@ -175,6 +175,7 @@ unsigned long kt_touch_stop(struct kt_toucher *t);
 int kt_take(int node, long kb);
 int kt_leave_free(int node, long free_kb);
 void kt_shorten_cpu_lists(void);
+void kt_lengthen_cpu_lists(void);
 void kt_restore_cpu_lists(void);
 
 /* Memory that fails, because it is told to: returns its number, or a negative errno */
