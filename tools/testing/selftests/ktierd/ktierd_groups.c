@@ -586,7 +586,9 @@ static void reclaim_some(const struct kt_cgroup *cg)
 
 /*
  * Reclaim in the group above takes memory of one that is not protected, before pages move and when
- * they do. Fails if what is moved is protected no longer, as it is charged to somebody else.
+ * they do. Fails if it takes protected pages while they are in the top tier or on their way. A
+ * kernel that charges what it moves to the group above passes: reclaim finds enough in the top
+ * tier and leaves the lower one alone.
  */
 TEST_F_TIMEOUT(protection, stays_with_what_is_moved, KT_TIMEOUT)
 {
