@@ -1122,6 +1122,217 @@ TEST_F_TIMEOUT(cost, who_holds_his_lock_holds_nobody_up, KT_TIMEOUT)
 	kt_kill(child);
 }
 
+/*
+ * Processes that hold their locks for seconds, and sleep: fork() has mmap_lock for writing while it
+ * copies page tables, and who charges them to a cgroup beyond its memory.high sleeps two seconds
+ * after each 128.
+ */
+struct holders {
+	struct sparse *sparse;
+	bool go;
+	int nr;
+	pid_t pid[10];
+};
+
+#define LIMIT_S		0.1	/* what a lock is waited for in a round */
+#define LIMIT_ALL	5	/* so many times that for all locks */
+
+static void *hold_again_and_again(void *arg)
+{
+	struct holders *h = arg;
+	pid_t pid;
+
+	while (!__atomic_load_n(&h->go, __ATOMIC_RELAXED))
+		usleep(1000);
+	for (;;) {
+		pid = fork();
+		if (!pid)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+	return NULL;
+}
+
+static int be_holder(void *arg)
+{
+	struct holders *h = arg;
+	pthread_t thread;
+
+	sparse_touch(h->sparse);
+	if (madvise(h->sparse->mem, HUGE_PAGE, MADV_TIER))
+		return -1;
+	return pthread_create(&thread, NULL, hold_again_and_again, h);
+}
+
+static struct holders *holders_make(const struct kt_cgroup *cg, int nr)
+{
+	struct holders *h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (h == MAP_FAILED)
+		return NULL;
+	h->sparse = sparse_make(2 * TABLES, HUGE_PAGE);
+	for (h->nr = 0; h->sparse && h->nr < nr; h->nr++) {
+		h->pid[h->nr] = kt_spawn_in(cg, be_holder, h);
+		if (h->pid[h->nr] < 0)
+			break;
+	}
+	return h;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[256], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	state = kt_read(path, text, sizeof(text)) > 0 ? strstr(text, ") ") : NULL;
+	return state ? state[2] : 'Z';
+}
+
+/* Have a child ask for the lock, by reading a list of mappings: it gets it, and ends, or waits. */
+static bool is_held(pid_t pid)
+{
+	char path[64], byte[2], state = 'Z';
+	pid_t child;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	child = fork();
+	if (!child)
+		_exit(kt_read(path, byte, sizeof(byte)));
+	(void)!KT_WAIT((state = state_of(child)) == 'D' || state == 'Z', KT_PATIENCE);
+	kt_kill(child);
+	return state == 'D';
+}
+
+static int held(const struct holders *h)
+{
+	int nr = 0, i;
+
+	for (i = 0; i < h->nr; i++)
+		nr += is_held(h->pid[i]);
+	return nr;
+}
+
+static void holders_end(struct holders *h)
+{
+	while (h->nr--)
+		kt_kill(h->pid[h->nr]);
+}
+
+/* What was seen of how long rounds wait for the locks of some processes. */
+struct waits {
+	int busy;		/* in the first round that came to them */
+	int first;		/* waited for to the limit in it */
+	int later;		/* and in later rounds */
+	double shortest;	/* of the waits to the limit */
+	double all;		/* the sum of all waits in the first round */
+};
+
+static void add_wait(struct waits *w, bool first, int ret, double secs)
+{
+	bool long_one = secs >= LIMIT_S * 0.9;
+
+	if (first) {
+		w->busy += ret == -EBUSY;
+		w->first += long_one;
+		w->all += secs;
+	} else {
+		w->later += long_one;
+	}
+	if (long_one && (!w->shortest || secs < w->shortest))
+		w->shortest = secs;
+}
+
+static int holder_nr(const struct holders *h, int pid)
+{
+	int i;
+
+	for (i = 0; i < h->nr; i++)
+		if (h->pid[i] == pid)
+			break;
+	return i;
+}
+
+/* The clearing walk is the first to want the lock; that of who is passed over is the only one. */
+static void traced_waits(const struct holders *h, struct waits *w)
+{
+	double begin[ARRAY_SIZE(h->pid) + 1], now;
+	unsigned int round, first = 0;
+	FILE *trace = kt_trace_open();
+	char line[512], *at;
+	int pid, ret;
+
+	memset(w, 0, sizeof(*w));
+	while (trace && fgets(line, sizeof(line), trace)) {
+		at = strstr(line, ": scan_");
+		if (!at || !strstr(at, "walk=clear"))
+			continue;
+		*at = '\0';
+		now = atof(strrchr(line, ' '));
+		if (sscanf(at + 1, " scan_begin: pid=%d round=%u", &pid, &round) == 2) {
+			begin[holder_nr(h, pid)] = now;
+			first = first ? first : round;
+		} else if (sscanf(at + 1, " scan_end: pid=%d round=%u walk=clear ret=%d", &pid,
+				  &round, &ret) == 3 && holder_nr(h, pid) < h->nr) {
+			add_wait(w, round == first, ret, now - begin[holder_nr(h, pid)]);
+		}
+	}
+	if (trace)
+		fclose(trace);
+}
+
+/* All were looked at, and then have their locks held; the next round is the first to wait. */
+static bool wait_for_holders(const struct kt_cgroup *cg, struct holders *h, struct waits *w)
+{
+	bool done = kt_wait_scans(3) && !kt_set_enabled(0);
+
+	sleep(1);
+	cgroup_limit(cg, "memory.high", kt_cgroup_long(cg, "memory.current") / 8);
+	__atomic_store_n(&h->go, true, __ATOMIC_RELAXED);
+	done = done && KT_WAIT(held(h) == h->nr, KT_PATIENCE);
+	kt_trace_clear();
+	done = done && !kt_trace("scan_begin", true) && !kt_trace("scan_end", true) &&
+	       !kt_set_enabled(1) && kt_wait_scans(4);
+	kt_trace("scan_begin", false);
+	kt_trace("scan_end", false);
+	traced_waits(h, w);
+	kt_cgroup_set(cg, "memory.high", "max");
+	return done;
+}
+
+/*
+ * Waits are counted by what they are at least, so that a host that is slow does no harm. Fails if a
+ * round waits for each of many locks, if it waits for one as long as for all, or again in the next
+ * round for one that was not to be had in this.
+ */
+TEST_F_TIMEOUT(cost, a_round_waits_for_few_of_many_locks, 2 * KT_TIMEOUT)
+{
+	const char *why = kt_cgroup_make(&self->cgroup, "memory");
+	static const int nr[] = { 1, 10 };
+	struct holders *h;
+	struct waits w;
+	size_t i;
+
+	why = why ? why : kt_trace_make();
+	if (why)
+		SKIP(return, "%s", why);
+	self->traced = true;
+	for (i = 0; i < ARRAY_SIZE(nr); i++) {
+		h = holders_make(&self->cgroup, nr[i]);
+		ASSERT_NE(NULL, h);
+		EXPECT_EQ(nr[i], h->nr);
+		EXPECT_TRUE(wait_for_holders(&self->cgroup, h, &w));
+		printf("# %d locks held: waited for %d, %.0f ms or more, %.0f in all; later %d\n",
+		       w.busy, w.first, w.shortest * 1000, w.all * 1000, w.later);
+		holders_end(h);
+		EXPECT_EQ(nr[i], w.busy);
+		EXPECT_LE(1, w.first);
+		EXPECT_GE(LIMIT_ALL + 1, w.first);
+		EXPECT_GT(3 * LIMIT_S, w.shortest);
+		EXPECT_GE(1, w.later);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	kt_start();
