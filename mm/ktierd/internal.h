@@ -222,7 +222,8 @@ struct ktierd_pace {
  * @sliced: the slice that is being sampled has a part of this process
  * @cleared: round of the last complete clearing walk
  * @marked: the last clearing walk met a marked VMA
- * @busy: its mmap_lock was not to be had
+ * @busy: its mmap_lock was waited for and not to be had
+ * @stuck: so it was the last time, and has not been had since
  * @missed: not all of it was read in this round
  * @waited_us: how long its mmap_lock was waited for in this round
  * @fed: how often memory for its blocks was waited for in this round
@@ -251,6 +252,7 @@ struct ktierd_slot {
 	bool forked;
 	bool marked;
 	bool busy;
+	bool stuck;
 	bool missed;
 	u8 doubt;
 	bool sliced;

@@ -431,7 +431,8 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->next = 0;
 	slot->nr_met = 0;
 	slot->marked = false;
-	slot->waited_us = slot->busy ? KTIERD_LOCK_WAIT_US : 0;
+	slot->waited_us = 0;
+	slot->stuck = slot->busy;
 	slot->busy = false;
 	slot->fed = 0;
 	slot->present = 0;

@@ -59,13 +59,13 @@ static const struct mm_walk_ops walk_ops = {
 static unsigned int all_waited_us;
 static u32 waited_round;
 
-static bool waited_enough(const struct ktierd_slot *slot, u32 round)
+static bool waited_enough(struct ktierd_slot *slot, u32 round)
 {
 	if (waited_round != round)
 		all_waited_us = 0;
 	waited_round = round;
-	return slot->waited_us >= KTIERD_LOCK_WAIT_US ||
-	       all_waited_us >= KTIERD_LOCK_WAIT_ALL_US;
+	slot->busy = slot->stuck || slot->waited_us >= KTIERD_LOCK_WAIT_US;
+	return slot->busy || all_waited_us >= KTIERD_LOCK_WAIT_ALL_US;
 }
 
 /*
@@ -73,6 +73,7 @@ static bool waited_enough(const struct ktierd_slot *slot, u32 round)
  * server that does not answer; the thread has others to look after. So try for
  * a tenth of a second, in all that is done in a round, and no more than half a
  * second for all processes; and only once if that was not enough the last time.
+ * A lock that was then to be had is not stuck, but taken often, and waited for.
  */
 static bool lock_mm(struct ktierd_walk *walk)
 {
@@ -82,8 +83,7 @@ static bool lock_mm(struct ktierd_walk *walk)
 	u64 start;
 
 	while (!mmap_read_trylock(mm)) {
-		slot->busy = waited_enough(slot, walk->round->nr);
-		if (slot->busy)
+		if (waited_enough(slot, walk->round->nr))
 			return false;
 		start = ktime_get_ns();
 		usleep_range_state(us, us * 2, TASK_IDLE);
@@ -92,6 +92,7 @@ static bool lock_mm(struct ktierd_walk *walk)
 		all_waited_us += passed;
 		us = min(us * 2, KTIERD_LOCK_MAX_US);
 	}
+	slot->stuck = false;
 	return true;
 }
 

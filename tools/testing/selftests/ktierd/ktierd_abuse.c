@@ -1302,8 +1302,8 @@ static bool wait_for_holders(const struct kt_cgroup *cg, struct holders *h, stru
 
 /*
  * Waits are counted by what they are at least, so that a host that is slow does no harm. Fails if a
- * round waits for each of many locks, if it waits for one as long as for all, or again in the next
- * round for one that was not to be had in this.
+ * round waits for each of many locks, if it waits for one as long as for all, or in later rounds
+ * again for one that was not to be had; once may be chance.
  */
 TEST_F_TIMEOUT(cost, a_round_waits_for_few_of_many_locks, 2 * KT_TIMEOUT)
 {
@@ -1329,7 +1329,7 @@ TEST_F_TIMEOUT(cost, a_round_waits_for_few_of_many_locks, 2 * KT_TIMEOUT)
 		EXPECT_LE(1, w.first);
 		EXPECT_GE(LIMIT_ALL + 1, w.first);
 		EXPECT_GT(3 * LIMIT_S, w.shortest);
-		EXPECT_GE(1, w.later);
+		EXPECT_GE(nr[i] + 1, w.first + w.later);
 	}
 }
 
