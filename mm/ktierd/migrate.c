@@ -679,6 +679,13 @@ static bool too_early(const struct mapped *it)
 	       (ktierd_share_asked() == KTIERD_ASK_LATER || !it->block->shared);
 }
 
+/* There is nothing left to look for: what is isolated is moved, and that is it. */
+static void enough(struct ktierd_move *move)
+{
+	move->walk.stop = true;
+	move->walk.enough = true;
+}
+
 /* Isolate a folio if it is to move. */
 static void consider(struct ktierd_move *move, struct mapped *it)
 {
@@ -706,6 +713,8 @@ static void consider(struct ktierd_move *move, struct mapped *it)
 	}
 	ktierd_quota_take(move->quota, rank, mapped_pages(it));
 	note_isolated(move, it, nid, to);
+	if (!move->quota->pages)
+		enough(move);
 }
 
 /**
