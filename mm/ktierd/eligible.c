@@ -268,9 +268,18 @@ static u64 node_at_hand(int nid)
 	return pages;
 }
 
+/* With what processors have not added yet, as kswapd counts near its marks. */
 static u64 node_free(int nid)
 {
-	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	u64 pages = 0;
+	int z;
+
+	for (z = 0; z < MAX_NR_ZONES; z++)
+		if (populated_zone(&zones[z]))
+			pages += zone_page_state_snapshot(&zones[z],
+							  NR_FREE_PAGES);
+	return pages;
 }
 
 /* But others can't be given them, and kswapd does not count them. */
