@@ -73,7 +73,7 @@ static const struct single singles[NR_FIGURES] = {
 	[HOT_THRESHOLD]	 = { "hot_threshold", 1,
 			     "Heat, 18 to 32, from which on a page counts as hot." },
 	[SCAN_MS]	 = { "scan_cpu_seconds_total", 0.001,
-			     "CPU time taken for sampling." },
+			     "CPU time taken for all but moving." },
 	[MIGRATE_MS]	 = { "migrate_cpu_seconds_total", 0.001,
 			     "CPU time taken for moving." },
 };
