@@ -27,6 +27,7 @@
  * a clean entry.  The caller sees to that.
  */
 
+#include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/page_idle.h>
 #include <linux/slab.h>
@@ -85,8 +86,24 @@ static struct folio *dirty_folio(struct ktierd_look *look, unsigned long addr,
 	return folio && ktierd_dirty_known(look->vma, folio) ? folio : NULL;
 }
 
+/*
+ * In place: clear_young_dirty_ptes() has the entry empty for a moment, and who
+ * touches the page just then takes a fault, and is charged a page that he does not
+ * need.  In a cgroup that is full he was killed for that.
+ */
+static bool clear_young_and_dirty(pte_t *pte)
+{
+	pte_t old = ptep_get(pte), new;
+
+	do {
+		new = pte_mkold(pte_mkclean(old));
+	} while (!try_cmpxchg(&pte->pte, &old.pte, new.pte));
+	return pte_young(old);
+}
+
+/* If the dirty bit may be cleared: both are, and @young says whether it was used. */
 static bool clear_dirty(struct ktierd_look *look, unsigned long addr, pte_t *pte,
-			pte_t ptent)
+			pte_t ptent, bool *young)
 {
 	struct folio *folio = dirty_folio(look, addr, ptent);
 
@@ -96,8 +113,7 @@ static bool clear_dirty(struct ktierd_look *look, unsigned long addr, pte_t *pte
 	}
 	if (!folio_test_dirty(folio))
 		folio_mark_dirty(folio);
-	clear_young_dirty_ptes(look->vma, addr, pte, 1,
-			       CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY);
+	*young = clear_young_and_dirty(pte);
 	look->cleaned = true;
 	return true;
 }
@@ -106,9 +122,11 @@ static bool clear_dirty(struct ktierd_look *look, unsigned long addr, pte_t *pte
 static bool clear_pte(struct ktierd_look *look, unsigned long addr, pte_t *pte,
 		      pte_t ptent)
 {
+	bool young;
+
 	if (look->writes && pte_dirty(ptent) &&
-	    clear_dirty(look, addr, pte, ptent))
-		return pte_young(ptent);
+	    clear_dirty(look, addr, pte, ptent, &young))
+		return young;
 	return ptep_clear_young_notify(look->vma, addr, pte);
 }
 
@@ -358,7 +376,7 @@ static void look_at_pmd(struct ktierd_look *look, pmd_t *pmd)
 	spin_unlock(ptl);
 }
 
-static void clear_huge_dirty(struct ktierd_look *look, struct folio *folio,
+static bool clear_huge_dirty(struct ktierd_look *look, struct folio *folio,
 			     unsigned long addr, pmd_t *pmd)
 {
 	struct vm_area_struct *vma = look->vma;
@@ -369,17 +387,18 @@ static void clear_huge_dirty(struct ktierd_look *look, struct folio *folio,
 	old = pmdp_invalidate(vma, addr, pmd);
 	set_pmd_at(vma->vm_mm, addr, pmd, pmd_mkclean(pmd_mkold(old)));
 	update_mmu_cache_pmd(vma, addr, pmd);
+	return pmd_young(old);
 }
 
 static void clear_huge(struct ktierd_look *look, struct folio *folio,
 		       unsigned long addr, pmd_t *pmd)
 {
-	bool young = pmd_young(*pmd);
+	bool young;
 
 	look->present[0] = 1;
 	if (look->writes && pmd_dirty(*pmd) &&
 	    ktierd_dirty_known(look->vma, folio))
-		clear_huge_dirty(look, folio, addr, pmd);
+		young = clear_huge_dirty(look, folio, addr, pmd);
 	else
 		young = pmdp_clear_young_notify(look->vma, addr, pmd);
 	look->young[0] = young;
