@@ -98,6 +98,8 @@ struct ktierd_group {
  * @unclean: and left some that must not be cleared
  * @stale: @sum and @top of groups are not true any more, or not complete
  * @shared: some of its pages are mapped by others, too, who have all asked
+ * @used: the reading walk found the huge page used; what a secondary MMU knew of
+ *	that is cleared with it, and the next clearing walk does not see it
  * @sum: what is there, when it was last looked at
  * @group: KTIERD_GROUPS groups, one, or none, by the shape
  */
@@ -120,6 +122,7 @@ struct ktierd_block {
 	bool unclean;
 	bool stale;
 	bool shared;
+	bool used;
 	struct ktierd_sum sum;
 	struct ktierd_group group[];
 };

@@ -406,9 +406,21 @@ static void clear_huge(struct ktierd_look *look, struct folio *folio,
 		give_back_young(folio);
 }
 
+/* What a secondary MMU knows.  Testing would ask about one address only, so clear. */
+static bool secondary_huge_young(struct mm_struct *mm, unsigned long addr)
+{
+#ifdef CONFIG_MMU_NOTIFIER
+	return mmu_notifier_clear_young(mm, addr, addr + PMD_SIZE);
+#else
+	return false;
+#endif
+}
+
 static void read_huge(struct ktierd_look *look, struct folio *folio,
 		      unsigned long addr, pmd_t *pmd)
 {
+	bool secondary = secondary_huge_young(look->vma->vm_mm, addr);
+
 	look->present[0] = 1;
 	note_folio(look, folio, 0, 1);
 	/* Testing would ask about one address only, so clear. */

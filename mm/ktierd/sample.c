@@ -339,6 +339,8 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 	block->light = light;
 	block->dirty = look.dirty;
 	block->unclean = look.unclean;
+	look.young[0] |= block->used;
+	block->used = false;
 	age_pages(block, walk->round);
 }
 
@@ -728,6 +730,9 @@ static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 	for (group = 0; group < ktierd_block_groups(block); group++)
 		if (look.present[group] && !round->late)
 			update_group(round, block, group);
+	block->used = huge && look.young[0];
+	if (block->used && round->late)
+		ktierd_heat_age(&block->group[0].heat, 1, 0, 0);
 	ktierd_census_count(walk, block, &look, &barred, count,
 			    turn ? weight : 0);
 }
