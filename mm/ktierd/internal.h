@@ -613,6 +613,7 @@ enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,
 				     struct vm_area_struct *vma);
 enum ktierd_asked ktierd_share_asked(void);
 void ktierd_share_limits(struct ktierd_limits *its, bool policy);
+unsigned int ktierd_share_mapped(struct folio *folio);
 bool ktierd_share_elsewhere(struct mm_struct *mm, struct folio *folio);
 void ktierd_share_levels(struct ktierd_shared *shared, unsigned long addr,
 			 bool huge, unsigned int cold_ticks);

@@ -20,6 +20,7 @@
  * gives, are what the migrating walk compares.
  */
 
+#include <linux/hash.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -99,6 +100,22 @@ static u64 pages_from(const struct ktierd_histogram *histogram,
 	for (; level < KTIERD_LEVELS; level++)
 		sum += level_pages(histogram, level);
 	return sum;
+}
+
+/**
+ * ktierd_policy_lot() - is it this one that counts what several have?
+ * @ticket: what they have, and who asks
+ * @draw: lots are drawn anew for each number
+ * @nr: how many have it
+ *
+ * Return: true for one in @nr; always, if there is nobody else.
+ */
+bool ktierd_policy_lot(u64 ticket, u32 draw, u32 nr)
+{
+	u64 drawn = hash_64(ticket + ((u64)draw << 40), 32);
+
+	/* Not the remainder: of that the draw would change nothing for small @nr. */
+	return !(drawn * nr >> 32);
 }
 
 /**

@@ -154,6 +154,7 @@ struct ktierd_budget {
 	struct ktierd_ranking ranking;
 };
 
+bool ktierd_policy_lot(u64 ticket, u32 draw, u32 nr);
 void ktierd_policy_begin(struct ktierd_budget *budget);
 u64 ktierd_policy_capacity(const struct ktierd_census *census);
 void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms);

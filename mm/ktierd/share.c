@@ -21,7 +21,6 @@
  */
 
 #include <linux/fs.h>
-#include <linux/hash.h>
 #include <linux/mmap_lock.h>
 #include <linux/rmap.h>
 
@@ -235,6 +234,25 @@ void ktierd_share_limits(struct ktierd_limits *its, bool policy)
 }
 
 /**
+ * ktierd_share_mapped() - how often is a folio mapped?
+ * @folio: the folio, mapped and the page-table lock held
+ *
+ * Return: that number, at least 1.
+ */
+unsigned int ktierd_share_mapped(struct folio *folio)
+{
+	unsigned int mapped = folio_mapcount(folio), whole;
+
+	/* Some may map it as a whole, and others each of its pages. */
+	if (folio_test_large(folio)) {
+		whole = folio_entire_mapcount(folio);
+		mapped = whole + DIV_ROUND_UP(mapped - min(mapped, whole),
+					      folio_nr_pages(folio));
+	}
+	return max(mapped, 1U);
+}
+
+/**
  * ktierd_share_elsewhere() - is a shared page to be counted with another process?
  * @mm: the process that the walk is in
  * @folio: the folio, mapped and the page-table lock held
@@ -244,16 +262,8 @@ void ktierd_share_limits(struct ktierd_limits *its, bool policy)
 bool ktierd_share_elsewhere(struct mm_struct *mm, struct folio *folio)
 {
 	unsigned long ticket = folio_pfn(folio) ^ (unsigned long)mm;
-	unsigned int drawn = hash_long(ticket + ((u64)draw << 40), 32);
-	unsigned int mapped = folio_mapcount(folio), whole;
 
-	/* Some may map it as a whole, and others each of its pages. */
-	if (folio_test_large(folio)) {
-		whole = folio_entire_mapcount(folio);
-		mapped = whole + DIV_ROUND_UP(mapped - min(mapped, whole),
-					      folio_nr_pages(folio));
-	}
-	return drawn % max(mapped, 1U);
+	return !ktierd_policy_lot(ticket, draw, ktierd_share_mapped(folio));
 }
 
 /* How hot are the pages of a block that are in the group of an address? */

@@ -1066,6 +1066,47 @@ static void plan_gets_by_without_a_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, plan->exchange, 100);
 }
 
+/* Draws in which each ticket is tried; each wins as often as its odds are. */
+#define DRAWS	4096
+
+static void lots_are_drawn_anew(struct kunit *test)
+{
+	u32 nr, draw, won;
+	u64 ticket;
+
+	for (nr = 1; nr <= 64; nr++) {
+		for (ticket = 1000; ticket < 1064; ticket += 8) {
+			won = 0;
+			for (draw = 1; draw <= DRAWS; draw++)
+				won += ktierd_policy_lot(ticket, draw, nr);
+			KUNIT_EXPECT_GE(test, won * nr, DRAWS / 2);
+			KUNIT_EXPECT_LE(test, won * nr, DRAWS * 3 / 2);
+		}
+	}
+}
+
+static void one_in_so_many_wins_each_draw(struct kunit *test)
+{
+	u32 nr, draw, won;
+	u64 ticket;
+
+	for (nr = 1; nr <= 64; nr++) {
+		for (draw = 1; draw <= 8; draw++) {
+			won = 0;
+			for (ticket = 0; ticket < DRAWS; ticket++)
+				won += ktierd_policy_lot(ticket, draw, nr);
+			KUNIT_EXPECT_GE(test, won * nr, DRAWS * 3 / 4);
+			KUNIT_EXPECT_LE(test, won * nr, DRAWS * 5 / 4);
+		}
+	}
+}
+
+static void who_is_alone_always_wins(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, ktierd_policy_lot(0, 0, 0));
+	KUNIT_EXPECT_TRUE(test, ktierd_policy_lot(U64_MAX, U32_MAX, 1));
+}
+
 static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(hot_pages_go_up_and_warm_ones_make_room),
 	KUNIT_CASE(least_worth_make_room_first),
@@ -1141,6 +1182,9 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(plan_is_right_on_the_largest_machine),
 	KUNIT_CASE(change_is_told_on_machines_of_any_size),
 	KUNIT_CASE(plan_gets_by_without_a_window),
+	KUNIT_CASE(lots_are_drawn_anew),
+	KUNIT_CASE(one_in_so_many_wins_each_draw),
+	KUNIT_CASE(who_is_alone_always_wins),
 	{}
 };
 
