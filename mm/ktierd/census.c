@@ -58,6 +58,13 @@ static unsigned int bit_pages(const struct ktierd_block *block)
 	return block->shape == KTIERD_HUGE ? KTIERD_BLOCK_PAGES : 1;
 }
 
+/* Those of them that are counted here, and not with others who map them, too. */
+static unsigned int own_pages(const struct ktierd_block *block,
+			      const struct ktierd_look *look)
+{
+	return max(bit_pages(block) / look->sharers, 1U);
+}
+
 /**
  * ktierd_census_begin() - forget what the round before has counted
  */
@@ -253,7 +260,7 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 	struct ktierd_histogram *all_top = &census->top, *all_low = &census->low;
 	u64 top = block->group[group].top & look->present[group];
 	u64 low = look->present[group] & ~top, hot, cold, down, up;
-	unsigned int nr_pages = bit_pages(block);
+	unsigned int nr_pages = own_pages(block, look);
 	struct ktierd_levels levels;
 
 	if (stands_for_others(block)) {
@@ -270,7 +277,8 @@ static void count_group(struct ktierd_walk *walk, struct ktierd_block *block,
 	down = top & not_barred(look, group, barred->down, barred->shared_down);
 	up = low & not_barred(look, group, barred->up, barred->shared_up);
 	count_stuck(walk->slot, look, barred, group,
-		    (top & cold & ~down) | (low & hot & ~up), top, nr_pages);
+		    (top & cold & ~down) | (low & hot & ~up), top,
+		    bit_pages(block));
 	if (block->windows < KTIERD_SIGHTINGS) {
 		/* Later: it may not be counted then. */
 		block->levels_top = U32_MAX;
@@ -360,13 +368,14 @@ static struct ktierd_tally *tally_of(struct ktierd_walk *walk, int nid)
 }
 
 static void count_tracked(struct ktierd_walk *walk,
-			  const struct ktierd_block *block)
+			  const struct ktierd_block *block,
+			  const struct ktierd_look *look)
 {
 	const struct ktierd_sum *sum = &block->sum;
 	unsigned int i, nr;
 
 	for (i = 0; i < KTIERD_SUM_NODES && sum->node[i].nr; i++) {
-		nr = sum->node[i].nr * bit_pages(block);
+		nr = sum->node[i].nr * own_pages(block, look);
 		counting[sum->node[i].nid].tracked += nr;
 		tally_of(walk, sum->node[i].nid)->found += nr;
 	}
@@ -379,6 +388,7 @@ static void count_walked(struct ktierd_walk *walk,
 	struct ktierd_census *census = &walk->slot->budget->census;
 	unsigned int present = 0, young = 0, written = 0, own = 0, touched = 0;
 	unsigned int nr_pages = bit_pages(block), group;
+	unsigned int nr_own = own_pages(block, look);
 
 	for (group = 0; group < KTIERD_GROUPS; group++) {
 		present += hweight64(look->present[group]);
@@ -393,9 +403,9 @@ static void count_walked(struct ktierd_walk *walk,
 	walk->slot->young += young * nr_pages;
 	walk->slot->written += written * nr_pages;
 	if (!walk->round->late)
-		census->nr_touched += touched * nr_pages;
+		census->nr_touched += touched * nr_own;
 	if (block->windows == 1)
-		census->nr_fresh += own * nr_pages;
+		census->nr_fresh += own * nr_own;
 	census->nr_units += present;
 }
 
@@ -446,19 +456,21 @@ static void trace_levels(struct ktierd_walk *walk,
  * @look: what was found
  * @barred: what keeps pages of its VMA from moving
  * @count: count its pages by level; of a stale block for itself, else for others
- * @weight: how many pages each of its own, or of its bits, stands for when nodes
- *	are counted; 0: others stand for it
+ * @weight: how many pages each of its own stands for when nodes are counted; 0:
+ *	others stand for it. A huge page stands for itself
  */
 void ktierd_census_count(struct ktierd_walk *walk, struct ktierd_block *block,
 			 const struct ktierd_look *look,
 			 const struct ktierd_barred *barred, bool count,
 			 unsigned int weight)
 {
+	if (block->shape == KTIERD_HUGE)
+		weight = own_pages(block, look);
 	if (count)
 		count_groups(walk, block, look, barred, weight);
 	if (stands_for_others(block))
 		count_all(block, look, count);
-	count_tracked(walk, block);
+	count_tracked(walk, block, look);
 	count_walked(walk, block, look);
 	trace_levels(walk, block, look);
 }

@@ -458,6 +458,7 @@ struct ktierd_pages {
  * @why: why those can't that can't
  * @shared: those that others map as well; only if @asked
  * @elsewhere: those of them that are to be counted with another process
+ * @sharers: of a huge page: as many count a part of it each
  * @on: pages by node; this, @written, @movable and @shared of a reading look only
  *
  * Of a light look @written has what has a dirty bit, even if it is @unclean.
@@ -485,6 +486,7 @@ struct ktierd_look {
 	u64 movable[KTIERD_GROUPS];
 	u64 shared[KTIERD_GROUPS];
 	u64 elsewhere[KTIERD_GROUPS];
+	unsigned int sharers;
 	s8 why[KTIERD_BLOCK_PAGES];
 	struct ktierd_pages *on;
 };

@@ -423,10 +423,13 @@ static void read_huge(struct ktierd_look *look, struct folio *folio,
 
 	look->present[0] = 1;
 	note_folio(look, folio, 0, 1);
-	/* Testing would ask about one address only, so clear. */
-	look->young[0] = mmu_notifier_clear_young(look->vma->vm_mm, addr,
-						  addr + PMD_SIZE) ||
-			 pmd_young(*pmd);
+	/* Of so few and so large ones lots would make a noise: each counts a part. */
+	look->elsewhere[0] = 0;
+	if (look->shared[0])
+		look->sharers = ktierd_share_mapped(folio);
+	if (secondary)
+		give_back_young(folio);
+	look->young[0] = secondary || pmd_young(*pmd);
 	look->written[0] = look->writes && pmd_dirty(*pmd) &&
 			   ktierd_dirty_known(look->vma, folio);
 }
@@ -463,6 +466,7 @@ static void look_begin(struct ktierd_look *look)
 	look->writes = look->dirty && !look->notify &&
 		       !(vma->vm_flags & (VM_SHARED | VM_SHADOW_STACK)) &&
 		       !userfaultfd_armed(vma);	/* looks at entries without a lock */
+	look->sharers = 1;
 	look->quiet = false;
 	look->cleaned = false;
 	look->unclean = false;

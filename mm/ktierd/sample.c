@@ -722,7 +722,7 @@ static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 	bool huge = block->shape == KTIERD_HUGE;
 	bool turn = huge || every(round->watch, addr, round);
 	bool count = turn || block->stale;
-	unsigned int weight = huge ? KTIERD_BLOCK_PAGES : round->watch, group;
+	unsigned int group;
 
 	read_begin(block, round, count);
 	if (watched(walk, block, addr))
@@ -734,7 +734,7 @@ static void read_block(struct ktierd_walk *walk, struct ktierd_block *block,
 	if (block->used && round->late)
 		ktierd_heat_age(&block->group[0].heat, 1, 0, 0);
 	ktierd_census_count(walk, block, &look, &barred, count,
-			    turn ? weight : 0);
+			    turn ? round->watch : 0);
 }
 
 static void read_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,

@@ -18,6 +18,7 @@
  * A page that several processes map would be counted by each.  By chance, with
  * the odds that there are so many of them, it is counted by one.  The lots are
  * drawn anew in each round: one that was counted by none would not be planned for.
+ * Of a huge page each counts a part.
  */
 
 #include <linux/fs.h>
