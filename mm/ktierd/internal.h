@@ -230,6 +230,7 @@ struct ktierd_pace {
  * @missed: not all of it was read in this round
  * @waited_us: how long its mmap_lock was waited for in this round
  * @fed: how often memory for its blocks was waited for in this round
+ * @nr_asked: how many mappings of others were asked for their limits
  * @doubt: for so many more visits, pages may not be where they were
  * @rss: pages it had at most, since that was so
  * @cleaned: tables with dirty bits that were cleared since the last flush
@@ -267,6 +268,7 @@ struct ktierd_slot {
 	unsigned int cleaned;
 	unsigned int waited_us;
 	unsigned int fed;
+	unsigned long nr_asked;
 	u64 present;
 	u64 young;
 	u64 written;
@@ -614,6 +616,8 @@ bool ktierd_tiers(nodemask_t *top);
 enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,
 				     struct vm_area_struct *vma);
 enum ktierd_asked ktierd_share_asked(void);
+void ktierd_share_begin(struct ktierd_slot *slot);
+void ktierd_share_again(struct ktierd_slot *slot);
 void ktierd_share_limits(struct ktierd_limits *its, bool policy);
 unsigned int ktierd_share_mapped(struct folio *folio);
 bool ktierd_share_elsewhere(struct mm_struct *mm, struct folio *folio);

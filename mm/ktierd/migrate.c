@@ -381,6 +381,7 @@ static void move_batch(struct ktierd_walk *walk)
 			move_list(move, &isolated[nid].large, nid);
 		}
 		leave_lost_nodes(move);
+		ktierd_share_again(walk->slot);
 		move->batch = 0;
 		batch_nr = batch_nr + 1 ?: 1;
 		WRITE_ONCE(migrate_ns, migrate_ns +
@@ -957,6 +958,7 @@ static void move_process(struct ktierd_slot *slot,
 		pace->rest--;
 		return;
 	}
+	ktierd_share_begin(slot);
 	ktierd_walk_mm(&move.walk);
 
 	if (move.failed > move.moved) {

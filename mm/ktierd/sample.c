@@ -432,6 +432,7 @@ static void begin_visit(struct ktierd_slot *slot,
 	slot->round = round->nr;
 	slot->next = 0;
 	slot->nr_met = 0;
+	ktierd_share_begin(slot);
 	slot->marked = false;
 	slot->waited_us = 0;
 	slot->stuck = slot->busy;

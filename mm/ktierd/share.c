@@ -29,7 +29,14 @@
 #include "internal.h"
 
 /* Of a VMA with more, shared pages stay.  It bounds what a look at one costs. */
-#define KTIERD_SHARERS_MAX	32
+#define KTIERD_SHARERS_MAX	32UL
+
+/*
+ * And a process may have very many VMAs, with hardly a page.  So in a walk so many
+ * others are asked, and for each page table in use, and batch that is moved, as many
+ * as a VMA may have.  Beyond that shared pages stay as they are.
+ */
+#define KTIERD_ASKS_MIN		4096
 
 /**
  * struct sharer - a VMA that may map pages of the one that the walk is in
@@ -192,21 +199,55 @@ static enum ktierd_asked ask_mappers(struct vm_area_struct *vma)
 }
 
 /**
+ * ktierd_share_begin() - walks of a process begin, in which others may be asked
+ * @slot: the process
+ */
+void ktierd_share_begin(struct ktierd_slot *slot)
+{
+	slot->nr_asked = 0;
+}
+
+/**
+ * ktierd_share_again() - a batch was moved: the VMA is entered once more
+ * @slot: the process
+ */
+void ktierd_share_again(struct ktierd_slot *slot)
+{
+	slot->nr_asked -= min(slot->nr_asked, KTIERD_SHARERS_MAX);
+}
+
+static bool may_ask(const struct ktierd_slot *slot)
+{
+	return slot->nr_asked <
+	       KTIERD_ASKS_MIN + slot->nr_met * KTIERD_SHARERS_MAX;
+}
+
+/**
  * ktierd_share_learn() - who else may map pages of a VMA?
  * @walk: the walk that enters it, and knows its limits
  * @vma: the VMA, mmap_lock held
  *
- * Return: whether all of them have asked for tiering; too many have not.
+ * Return: whether all of them have asked for tiering; too many have not.  That
+ * can't be told when enough others were asked.
  */
 enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,
 				     struct vm_area_struct *vma)
 {
+	struct ktierd_slot *slot = walk->slot;
+	unsigned int nr_locked;
+
 	nr_sharers = 0;
 	draw = walk->round->nr;
 	limits = ktierd_policy_by_page(vma) ? walk->owner : walk->vma;
-	asked = ask_family(vma);
-	if (asked == KTIERD_ALL_ASKED)
+	asked = may_ask(slot) ? ask_family(vma) : KTIERD_ASK_LATER;
+	/* That somebody has not asked is known without the locks of his like. */
+	nr_locked = asked == KTIERD_NOT_ASKED ? 1 : nr_sharers;
+	if (asked == KTIERD_ALL_ASKED) {
 		asked = ask_mappers(vma);
+		nr_locked = asked == KTIERD_NOT_ASKED ? max(nr_locked, 1U) :
+							nr_sharers;
+	}
+	slot->nr_asked += nr_locked;
 	return asked;
 }
 
