@@ -305,6 +305,25 @@ u64 ktierd_node_room(int nid)
 }
 
 /**
+ * ktierd_node_free_about() - how many pages are free, as far as that costs nothing?
+ * @nid: a node
+ *
+ * To see whether others have allocated since ktierd_node_room() was asked.
+ *
+ * Return: free pages, without what each processor has not added yet.
+ */
+u64 ktierd_node_free_about(int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	u64 pages = 0;
+	int z;
+
+	for (z = 0; z < MAX_NR_ZONES; z++)
+		pages += zone_page_state(&zones[z], NR_FREE_PAGES);
+	return pages;
+}
+
+/**
  * ktierd_top_room() - what is free in the top tier
  * @top: its nodes
  * @room: pages that promotion may take
@@ -406,9 +425,10 @@ enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 	if (why != KTIERD_MOVABLE)
 		return why;
 
+	/* Under the page-table lock: not each processor is asked. */
 	nodes_clear(roomy);
 	for_each_node_mask(low, nodes)
-		if (node_free(low) > node_managed(low) / 1024)
+		if (ktierd_node_free_about(low) > node_managed(low) / 1024)
 			node_set(low, roomy);
 	*target = nearest(nid, nodes_empty(roomy) ? &nodes : &roomy);
 	return KTIERD_MOVABLE;

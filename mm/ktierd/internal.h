@@ -609,6 +609,8 @@ enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 					 const struct ktierd_limits *limits,
 					 const nodemask_t *roomy, int *target);
 u64 ktierd_node_room(int nid);
+u64 ktierd_node_free_about(int nid);
+bool ktierd_cpusets_move_all(void);
 void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall);
 bool ktierd_tiers(nodemask_t *top);
 

@@ -186,8 +186,10 @@ static void count_moved(struct ktierd_move *move, u64 nr_pages)
  * struct ktierd_dst - where migrate_pages() gets target folios
  * @nid: the target node
  * @promote: it is in the top tier, and has headroom to keep
- * @room: pages that it may take without touching that
  * @no_room: a folio was not to be had
+ * @room: pages that it may take in all without touching that
+ * @floor: pages that must be free afterwards, as ktierd_node_free_about() counts:
+ *	others allocate as well.  If they are not, room is looked for anew
  * @nr_pages: pages that were got and not given back: those that have moved
  */
 struct ktierd_dst {
@@ -195,8 +197,36 @@ struct ktierd_dst {
 	bool promote;
 	bool no_room;
 	u64 room;
+	u64 floor;
 	u64 nr_pages;
 };
+
+static void dst_find_room(struct ktierd_dst *dst)
+{
+	u64 free = ktierd_node_free_about(dst->nid);
+	u64 room = ktierd_node_room(dst->nid);
+
+	dst->room = dst->nr_pages + room;
+	dst->floor = free - min(free, room);
+}
+
+static bool dst_fits(const struct ktierd_dst *dst, unsigned int nr_pages)
+{
+	return dst->room >= dst->nr_pages + nr_pages &&
+	       ktierd_node_free_about(dst->nid) >= dst->floor + nr_pages;
+}
+
+static bool dst_has_room(struct ktierd_dst *dst, unsigned int nr_pages)
+{
+	/* The node may have gone offline since it was chosen. */
+	if (!node_state(dst->nid, N_MEMORY))
+		return false;
+	if (!dst->promote || dst_fits(dst, nr_pages))
+		return true;
+	/* A processor may have taken more than it needs: what is at hand counts. */
+	dst_find_room(dst);
+	return dst_fits(dst, nr_pages);
+}
 
 static gfp_t dst_gfp(const struct ktierd_dst *dst, unsigned int order)
 {
@@ -216,9 +246,7 @@ static struct folio *dst_alloc(struct folio *src, unsigned long private)
 	unsigned int order = folio_order(src);
 	struct folio *folio = NULL;
 
-	/* The node may have gone offline since it was chosen. */
-	if (node_state(dst->nid, N_MEMORY) &&
-	    dst->room >= dst->nr_pages + (1U << order))
+	if (dst_has_room(dst, 1U << order))
 		folio = __folio_alloc_node(dst_gfp(dst, order), order,
 					   dst->nid);
 	if (folio)
@@ -266,7 +294,6 @@ static void move_alike(struct ktierd_move *move, struct list_head *list, int nid
 	struct ktierd_dst dst = {
 		.nid		= nid,
 		.promote	= move->promote,
-		.room		= U64_MAX,
 	};
 	struct folio *folio = list_first_entry(list, struct folio, lru);
 	struct mem_cgroup *memcg = get_mem_cgroup_from_folio(folio);
@@ -275,7 +302,7 @@ static void move_alike(struct ktierd_move *move, struct list_head *list, int nid
 	bool allowed;
 
 	if (move->promote)
-		dst.room = ktierd_node_room(nid);
+		dst_find_room(&dst);
 	allowed = ktierd_owner_allows(slot->slot.mm, nid);
 	if (allowed)
 		migrate_pages(list, dst_alloc, dst_put, (unsigned long)&dst,
