@@ -7,6 +7,7 @@
  * mm's owner and of the VMA.
  */
 
+#include <linux/cgroup.h>
 #include <linux/cpuset.h>
 #include <linux/dax.h>
 #include <linux/hugetlb.h>
@@ -102,6 +103,21 @@ bool ktierd_owner_limits(struct mm_struct *mm, struct ktierd_limits *limits)
 	}
 	rcu_read_unlock();
 	return known;
+}
+
+/**
+ * ktierd_cpusets_move_all() - does a cpuset that shrinks move its memory?
+ *
+ * Return: true if it does, also what others map.  Of version 1 it may be told to,
+ * which is not to be seen here, and by default moves nothing.
+ */
+bool ktierd_cpusets_move_all(void)
+{
+#ifdef CONFIG_CPUSETS
+	return cgroup_subsys_on_dfl(cpuset_cgrp_subsys);
+#else
+	return false;
+#endif
 }
 
 /**

@@ -342,26 +342,31 @@ static void move_list(struct ktierd_move *move, struct list_head *list, int nid)
 }
 
 /**
- * struct leaving - nodes that a process has lost, and where its pages go
+ * struct leaving - nodes that a process has lost, and whose pages have to go
  * @work: a worker may wait, which the thread must not
  * @mm: the process
  * @lost: the nodes
- * @left: those that it may still use
  */
 struct leaving {
 	struct work_struct work;
 	struct mm_struct *mm;
 	nodemask_t lost;
-	nodemask_t left;
 };
 
 static void leave_nodes(struct work_struct *work)
 {
 	struct leaving *leaving = container_of(work, struct leaving, work);
+	struct mm_struct *mm = leaving->mm;
+	struct ktierd_limits now;
 
-	do_migrate_pages(leaving->mm, &leaving->lost, &leaving->left,
-			 MPOL_MF_MOVE);
-	mmput(leaving->mm);
+	/* It may have got some of them back. */
+	if (ktierd_owner_limits(mm, &now)) {
+		nodes_andnot(leaving->lost, leaving->lost, now.cpuset);
+		do_migrate_pages(mm, &leaving->lost, &now.cpuset,
+				 ktierd_cpusets_move_all() ? MPOL_MF_MOVE_ALL :
+							     MPOL_MF_MOVE);
+	}
+	mmput(mm);
 	kfree(leaving);
 }
 
@@ -381,7 +386,9 @@ static void leave_lost_nodes(const struct ktierd_move *move)
 	nodes_andnot(lost, move->walk.owner.cpuset, now.cpuset);
 	if (!nodes_intersects(lost, node_states[N_MEMORY]))
 		return;
-	leaving = kmalloc(sizeof(*leaving), GFP_KERNEL | __GFP_NOWARN);
+	/* Rare enough to reclaim a little for; without it pages would stay there. */
+	leaving = kmalloc(sizeof(*leaving),
+			  GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 	if (!leaving || !mmget_not_zero(mm)) {
 		kfree(leaving);
 		return;
@@ -389,7 +396,6 @@ static void leave_lost_nodes(const struct ktierd_move *move)
 	INIT_WORK(&leaving->work, leave_nodes);
 	leaving->mm = mm;
 	leaving->lost = lost;
-	leaving->left = now.cpuset;
 	queue_work(system_unbound_wq, &leaving->work);
 }
 
