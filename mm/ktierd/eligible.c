@@ -376,6 +376,9 @@ bool ktierd_tiers(nodemask_t *top)
 
 	nodes_clear(*top);
 	for_each_node_state(nid, N_MEMORY) {
+		/* It is coming online, and has no tier yet: not the top one. */
+		if (!rcu_access_pointer(NODE_DATA(nid)->memtier))
+			continue;
 		if (node_is_toptier(nid))
 			node_set(nid, *top);
 		else

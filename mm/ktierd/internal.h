@@ -242,7 +242,8 @@ struct ktierd_pace {
  * @stat: what is told of it
  *
  * @slot and @exiting are protected by the registry's lock, under which @forked is
- * set; all else belongs to the thread.  The slot holds a reference on mm_count, never on mm_users.
+ * set; all else belongs to the thread.  The slot holds a reference on mm_count,
+ * never on mm_users.
  */
 struct ktierd_slot {
 	struct mm_slot slot;

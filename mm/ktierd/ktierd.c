@@ -161,12 +161,13 @@ void ktierd_trace_held(struct mm_struct *mm, u8 work, bool pmd,
  * __ktierd_looks_after() - are the pages of a VMA being placed?
  * @vma: a marked VMA, mmap_lock held
  *
- * Return: true if it can be tiered, there is somewhere to go, and the thread is
- * enabled.
+ * Return: true if it can be tiered, its process is registered, there is somewhere
+ * to go, and the thread is enabled.
  */
 bool __ktierd_looks_after(struct vm_area_struct *vma)
 {
 	return ktierd_enabled() && READ_ONCE(lower_tier) &&
+	       test_bit(MMF_VM_TIER, &vma->vm_mm->flags) &&
 	       ktierd_vma_wanted(vma);
 }
 
@@ -313,15 +314,18 @@ static u64 nr_events(enum vm_event_item item)
 	u64 nr = 0;
 	int cpu;
 
-	for_each_online_cpu(cpu)
+	for_each_possible_cpu(cpu)
 		nr += READ_ONCE(per_cpu(vm_event_states, cpu).event[item]);
 	return nr;
 }
 
-/* Has anybody reclaimed since this was asked last? */
+/*
+ * Has anybody reclaimed since this was asked last?  A cgroup that does, at a limit
+ * of its own or when told to, does not count as PGSCAN_DIRECT.
+ */
 static bool reclaim_active(void)
 {
-	u64 now = nr_events(PGSCAN_KSWAPD) + nr_events(PGSCAN_DIRECT);
+	u64 now = nr_events(PGSCAN_ANON) + nr_events(PGSCAN_FILE);
 	static u64 before;
 	bool active = now != before;
 
@@ -339,11 +343,16 @@ static bool others_move(void)
 		  ktierd_pages_demoted();
 	static u64 before;
 	u64 pages = 0;
+	s64 more;
 	int nid;
 
 	for_each_node_state(nid, N_MEMORY)
 		pages += ktierd_node_pages(nid);
-	if (now - before <= pages / KTIERD_OTHERS_PART)
+	more = now - before;
+	/* Those of a processor that goes offline may be missed once, or counted twice. */
+	if (more < 0)
+		before = now;
+	if (more <= (s64)(pages / KTIERD_OTHERS_PART))
 		return false;
 	before = now;
 	return true;

@@ -346,7 +346,8 @@ static void clear_pmd(struct ktierd_walk *walk, struct vm_area_struct *vma,
 
 /*
  * The block begins with the next round: what was read this time is lost, and
- * its pages begin as used.
+ * its pages begin as used.  A cgroup that is full is reclaimed for it, but no file
+ * system may be asked: behind that there may be a server that does not answer.
  */
 static void feed_starved(struct ktierd_walk *walk)
 {
@@ -358,7 +359,7 @@ static void feed_starved(struct ktierd_walk *walk)
 	/* It is the process that memory.high slows down, not us. */
 	current->memcg_nr_pages_over_high = 0;
 	block = ktierd_history_get(walk->slot, starved_addr, starved_shape,
-				   GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+				   GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN);
 	current->memcg_nr_pages_over_high = 0;
 	if (block)
 		block_begin(walk->slot, block, walk->round, false);
