@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "torture.h"
 
@@ -16,8 +17,10 @@ enum when {
 	DURING,
 	IN_CHILD,
 	IN_SHARED,		/* memory, by a child of who has it */
+	IN_FILE,		/* by who has it */
 	INSIDE,			/* an operation */
 	AT_END,
+	ON_DISK,		/* after that, when all is written back and was read */
 };
 
 struct damage {
@@ -68,6 +71,17 @@ static void free_too_late(struct worker *me, u64 *page, size_t i)
 	madvise(page, PAGE_SIZE, MADV_DONTNEED);
 }
 
+/* The page cache has forgotten to write it back, and was dropped. */
+static void lose_file_write(struct worker *me, u64 *page, size_t i)
+{
+	u64 before[PAGE_WORDS] __attribute__((aligned(PAGE_SIZE)));
+
+	memcpy(before, page, PAGE_SIZE);
+	bump(me, i);
+	if (pwrite(me->region.disk, before, PAGE_SIZE, i * PAGE_SIZE) != PAGE_SIZE)
+		fail("cannot write to a file (%s).", strerror(errno));
+}
+
 static void mix_up(struct worker *me, u64 *page, size_t i)
 {
 	memcpy(page, page_at(&me->region, (i + 1) % me->region.pages), PAGE_SIZE);
@@ -89,7 +103,10 @@ static const struct damage damages[] = {
 	{ "a write protection, lost", INSIDE, NULL, IN_WRITE_PROTECT },
 	{ "a soft-dirty bit, lost", INSIDE, NULL, IN_SOFT_DIRTY },
 	{ "a bit of a core dump", INSIDE, NULL, IN_CORE },
+	{ "a bit of a read file", INSIDE, NULL, IN_READ },
+	{ "a write to a file, lost", IN_FILE, lose_file_write, NOWHERE },
 	{ "a bit, after the last operation", AT_END, flip_bit, NOWHERE },
+	{ "a write that is not on the disk", ON_DISK, lose_file_write, NOWHERE },
 };
 
 /*
@@ -125,7 +142,14 @@ bool damage_is_wanted(unsigned int kind)
 
 bool damage_is_sudden(unsigned int kind)
 {
-	return damages[kind].when != NEVER && damages[kind].when != AT_END;
+	switch (damages[kind].when) {
+	case NEVER:
+	case AT_END:
+	case ON_DISK:
+		return false;
+	default:
+		return true;
+	}
 }
 
 static bool is_his(const struct worker *me)
@@ -136,7 +160,9 @@ static bool is_his(const struct worker *me)
 	case IN_CHILD:
 		return me->index == 0 && me->child;
 	case IN_SHARED:
-		return is_shared(me) && me->child;
+		return is_shared(me) && !is_file(me) && me->child;
+	case IN_FILE:
+		return is_file(me) && !me->child;
 	default:
 		return false;
 	}
@@ -158,8 +184,18 @@ bool damage_inside(struct worker *me, enum place place)
 	return true;
 }
 
+static void damage_once(struct worker *me, enum when when)
+{
+	while (damage && damage->when == when && !me->tally->damaged)
+		inflict_damage(me);
+}
+
 void damage_at_end(struct worker *me)
 {
-	while (damage && damage->when == AT_END && !me->tally->damaged)
-		inflict_damage(me);
+	damage_once(me, AT_END);
+}
+
+void damage_on_disk(struct worker *me)
+{
+	damage_once(me, ON_DISK);
 }

@@ -3,12 +3,12 @@
  * dirtytorture: is a byte ever lost of memory that ktierd looks after?
  *
  * Threads, each with a region of memory marked with MADV_TIER, private and
- * anonymous or shared and of a memfd, and now and then a child of each, do at
- * random whatever writes memory, frees it, moves it, merges it, pins it, watches
- * it, dumps it or swaps it out. What every page has to hold is known at any time,
- * and is kept in memory that is not marked and that is locked. Only the thread
- * itself, or its child, changes what its pages hold, but others, too, swap them
- * out and move them meanwhile.
+ * anonymous or shared and of a memfd or of a file on a disk, and now and then a
+ * child of each, do at random whatever writes memory, frees it, moves it, merges
+ * it, pins it, watches it, dumps it, swaps it out or writes it back. What every
+ * page has to hold is known at any time, and is kept in memory that is not marked
+ * and that is locked. Only the thread itself, or its child, changes what its pages
+ * hold, but others, too, swap them out and move them meanwhile.
  *
  * It is to run in a control group that is smaller than its memory, on a machine
  * with swap and two tiers: see the script beside.
@@ -31,7 +31,7 @@
 struct options option = {
 	.seconds = 1200,
 	.mib = 192,
-	.threads = 5,
+	.threads = 6,
 };
 
 struct worker workers[MAX_THREADS];
@@ -50,6 +50,8 @@ static void *work(void *arg)
 		step(me);
 	damage_at_end(me);
 	verify_range(me, all);
+	if (is_file(me))
+		verify_disk(me);
 	return NULL;
 }
 
@@ -78,18 +80,39 @@ void *map_memory(const struct region *region, void *from, size_t size, int flags
 {
 	off_t where = (char *)from - region->base;
 
-	if (region->kind == REGION_SHARED)
+	if (region->kind >= REGION_SHARED)
 		return mmap(from, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, region->fd,
 			    where);
 	return mmap(from, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
+/* It has no name: nothing is left of it, and a core dump takes it for memory. */
+static int open_file(void)
+{
+	return open(option.files, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* The same file, past the page cache. */
+static int open_disk(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
 static void make_file(struct region *region)
 {
-	region->fd = memfd_create("dirtytorture", MFD_CLOEXEC);
+	bool on_disk = region->kind == REGION_FILE;
+
+	region->fd = on_disk ? open_file() : memfd_create("dirtytorture", MFD_CLOEXEC);
 	if (region->fd < 0 || ftruncate(region->fd, region->pages * PAGE_SIZE))
-		fail("cannot have a memfd (%s).", strerror(errno));
+		fail("cannot have a %s (%s).", on_disk ? "file" : "memfd", strerror(errno));
+	region->disk = on_disk ? open_disk(region->fd) : -1;
+	if (on_disk && region->disk < 0)
+		fail("cannot open a file in %s with O_DIRECT (%s).", option.files,
+		     strerror(errno));
 }
 
 static void make_region(struct worker *me)
@@ -98,7 +121,7 @@ static void make_region(struct worker *me)
 	int known = MAP_PRIVATE;
 	size_t size;
 
-	region->kind = me->index % REGION_KINDS;
+	region->kind = me->index % (option.files ? REGION_KINDS : REGION_FILE);
 	region->pages = option.mib / option.threads * (1048576 / PAGE_SIZE) & ~(HUGE_PAGES - 1);
 	size = region->pages * PAGE_SIZE;
 	if (is_shared(me)) {
@@ -318,7 +341,7 @@ static int self_check(void)
 
 enum {
 	OPT_SECONDS = 256, OPT_MIB, OPT_SEED, OPT_THREADS, OPT_DIRECT, OPT_CORE,
-	OPT_SELF_CHECK,
+	OPT_FILES, OPT_SELF_CHECK,
 };
 
 static const char doc[] =
@@ -330,11 +353,13 @@ static const struct argp_option options[] = {
 	{ "seconds", OPT_SECONDS, "N", 0, "how long (1200)", 0 },
 	{ "mib", OPT_MIB, "N", 0, "memory, in MiB, of all threads together (192)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of all that is drawn (by chance)", 0 },
-	{ "threads", OPT_THREADS, "N", 0, "that work (5)", 0 },
+	{ "threads", OPT_THREADS, "N", 0, "that work (6)", 0 },
 	{ "direct", OPT_DIRECT, "FILE", 0,
 	  "also do direct input and output with FILE, which is overwritten", 0 },
 	{ "core", OPT_CORE, "DIRECTORY", 0,
 	  "also dump core: the kernel's core_pattern must be DIRECTORY/core.%p", 0 },
+	{ "files", OPT_FILES, "DIRECTORY", 0,
+	  "also have memory of files in DIRECTORY, on a disk", 0 },
 	{ "self-check", OPT_SELF_CHECK, NULL, 0,
 	  "damage pages, and see that it is noticed: --seconds for what is seen at the end", 0 },
 	{ }
@@ -347,6 +372,7 @@ static const struct args_option simple[] = {
 	{ OPT_THREADS, ARGS_COUNT, &option.threads, 1, MAX_THREADS },
 	{ OPT_DIRECT, ARGS_TEXT, &option.direct, 0, 0 },
 	{ OPT_CORE, ARGS_TEXT, &option.core, 0, 0 },
+	{ OPT_FILES, ARGS_TEXT, &option.files, 0, 0 },
 	{ OPT_SELF_CHECK, ARGS_NONE, &option.self_check, 0, 0 },
 	{ }
 };

@@ -89,7 +89,10 @@ bool do_collapse(struct worker *me)
 		.first = some_page(me) & ~(HUGE_PAGES - 1), .pages = HUGE_PAGES,
 	};
 
-	return me->region.kind != REGION_SMALL && advise(me, MADV_COLLAPSE, range);
+	/* A file on a disk has huge pages only if nobody may write it. */
+	if (me->region.kind == REGION_SMALL || is_file(me))
+		return false;
+	return advise(me, MADV_COLLAPSE, range);
 }
 
 /*

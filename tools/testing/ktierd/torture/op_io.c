@@ -19,7 +19,11 @@ static off_t place_in_file(const struct worker *me, size_t page)
 	return (me->index * DIRECT_PAGES + page % (DIRECT_PAGES - MAX_RANGE)) * PAGE_SIZE;
 }
 
-/* Out to a block device, by the device itself, and back in. */
+/*
+ * Out to a block device, by the device itself, and back in. That a page of a file was
+ * written in this way the kernel may remember only after read(), and it is not to be
+ * lost meanwhile.
+ */
 bool do_direct(struct worker *me)
 {
 	struct region *region = &me->region;
@@ -27,7 +31,7 @@ bool do_direct(struct worker *me)
 	off_t where = place_in_file(me, i);
 	struct expected before = region->expected[i];
 
-	if (direct_fd < 0 || before.kind == PAGE_LAZY)
+	if (direct_fd < 0 || is_file(me) || before.kind == PAGE_LAZY)
 		return false;
 	record(me, i);
 	if (pwrite(direct_fd, page_at(region, i), PAGE_SIZE, where) != PAGE_SIZE)
@@ -140,7 +144,10 @@ static void use_pinned(struct worker *me, struct ring *ring, struct range range)
 	verify_range(me, range);
 }
 
-/* io_uring's fixed buffers: memory that is pinned as long as it pleases us. */
+/*
+ * io_uring's fixed buffers: memory that is pinned as long as it pleases us, which that
+ * of a file must not be.
+ */
 bool do_fixed(struct worker *me)
 {
 	struct range range = some_range(me, MAX_RANGE);
@@ -151,7 +158,7 @@ bool do_fixed(struct worker *me)
 	struct ring ring;
 	bool done;
 
-	if (direct_fd < 0 || !open_ring(&ring))
+	if (direct_fd < 0 || is_file(me) || !open_ring(&ring))
 		return false;
 	record_range(me, range);
 	done = ring.rings != MAP_FAILED && ring.sqe != MAP_FAILED &&

@@ -199,7 +199,7 @@ bool do_missing(struct worker *me)
 
 /*
  * Whatever happens to the pages meanwhile, none is written without notice: it may
- * be swapped out and in, or moved.
+ * be swapped out and in, or moved. Those of a file can't be watched.
  */
 bool do_write_protect(struct worker *me)
 {
@@ -209,7 +209,7 @@ bool do_write_protect(struct worker *me)
 	bool done;
 
 	settle_range(me, watcher.range);
-	if (!begin_watch(&watcher, UFFDIO_REGISTER_MODE_WP))
+	if (is_file(me) || !begin_watch(&watcher, UFFDIO_REGISTER_MODE_WP))
 		return false;
 	done = !change_protection(&watcher, 0, watcher.range.pages, UFFDIO_WRITEPROTECT_MODE_WP);
 	usleep(below(me, 150000));

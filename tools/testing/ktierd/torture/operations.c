@@ -7,6 +7,8 @@
 #define MISSED		20
 /* A chase needs somebody who hammers on a page just then: one in 160 found one. */
 #define MISSED_CHASES	2000
+/* One thread in six has a file, and is the slower for it. */
+#define MISSED_FILE	300
 /* A huge page has to be free, which one in 30 or less is where memory is full. */
 #define MISSED_HUGE	300
 
@@ -58,6 +60,12 @@ static const struct operation operations[] = {
 	{ "peek", 20, do_peek, ALL },
 	{ "inject", 20, do_inject, ALL },
 
+	{ "drop", 100, do_drop, ALL },
+	{ "file-read", 40, do_file_read, ALL },
+	{ "file-write", 40, do_file_write, ALL },
+	{ "disk-read", 40, do_disk_read, ALL },
+	{ "disk-write", 40, do_disk_write, ALL },
+
 	{ "missing", 8, do_missing, NO_CHILD },
 	{ "write-protect", 8, do_write_protect, NO_CHILD },
 	{ "soft-dirty", 6, do_soft_dirty, NO_CHILD },
@@ -88,23 +96,39 @@ static unsigned int all_weights(bool child)
 	return total;
 }
 
+static bool is_of_file(const struct operation *one)
+{
+	return one->run == do_drop || one->run == do_file_read || one->run == do_file_write ||
+	       one->run == do_disk_read || one->run == do_disk_write;
+}
+
+/* How often it would have been done had it not failed. */
+static u64 enough_for(const struct operation *one)
+{
+	if (is_of_file(one))
+		return MISSED_FILE;
+	if (one->run == do_collapse)
+		return MISSED_HUGE;
+	return one->run == do_chase ? MISSED_CHASES : MISSED;
+}
+
 /* Some want a file that was not given. */
 static bool operation_is_possible(const struct operation *one)
 {
 	if (one->run == do_core)
 		return option.core;
+	if (is_of_file(one))
+		return option.files;
 	return direct_fd >= 0 || (one->run != do_direct && one->run != do_fixed);
 }
 
 bool operation_is_missed(unsigned int operation, u64 steps, u64 child_steps)
 {
 	const struct operation *one = &operations[operation];
-	u64 enough = one->run == do_chase ? MISSED_CHASES :
-		     one->run == do_collapse ? MISSED_HUGE : MISSED;
 	u64 wanted = steps * weight_for(one, false) / all_weights(false) +
 		     child_steps * weight_for(one, true) / all_weights(true);
 
-	return operation_is_possible(one) && wanted >= enough;
+	return operation_is_possible(one) && wanted >= enough_for(one);
 }
 
 static unsigned int some_operation(struct worker *me)

@@ -121,6 +121,13 @@ bool do_pipe(struct worker *me);
 bool do_peek(struct worker *me);
 bool do_inject(struct worker *me);
 
+/* op_file.c: the file below */
+bool do_drop(struct worker *me);
+bool do_file_read(struct worker *me);
+bool do_file_write(struct worker *me);
+bool do_disk_read(struct worker *me);
+bool do_disk_write(struct worker *me);
+
 /* op_watch.c: others see what is done to the pages */
 bool do_missing(struct worker *me);
 bool do_write_protect(struct worker *me);

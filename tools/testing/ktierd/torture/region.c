@@ -89,7 +89,12 @@ u64 *page_at(const struct region *region, size_t i)
 
 bool is_shared(const struct worker *me)
 {
-	return me->region.kind == REGION_SHARED;
+	return me->region.kind >= REGION_SHARED;
+}
+
+bool is_file(const struct worker *me)
+{
+	return me->region.kind == REGION_FILE;
 }
 
 u64 page_id(const struct worker *me, size_t i)

@@ -37,6 +37,7 @@ enum region_kind {
 	REGION_HUGE,		/* from the start */
 	REGION_COLLAPSED,	/* only if collapsed */
 	REGION_SHARED,		/* so, too: a memfd, of which a child has no copy */
+	REGION_FILE,		/* not at all: shared, too, of a file on a disk */
 	REGION_KINDS,
 };
 
@@ -46,6 +47,7 @@ enum region_kind {
  */
 struct region {
 	int fd;				/* of shared memory */
+	int disk;			/* of its file, past the page cache */
 	char *base;
 	size_t hammered;		/* the first page of some, plus 1, or 0 */
 	size_t pages;
@@ -79,11 +81,12 @@ enum place {
 	IN_WRITE_PROTECT,
 	IN_SOFT_DIRTY,
 	IN_CORE,
+	IN_READ,
 };
 
 struct options {
 	unsigned int seconds, mib, seed, threads;
-	const char *direct, *core;
+	const char *direct, *core, *files;
 	bool self_check;
 };
 
@@ -119,7 +122,8 @@ void step(struct worker *me);
 u64 draw(struct worker *me);
 u64 below(struct worker *me, u64 limit);
 u64 *page_at(const struct region *region, size_t i);
-bool is_shared(const struct worker *me);
+bool is_shared(const struct worker *me);	/* also if it is a file */
+bool is_file(const struct worker *me);
 void fill(struct worker *me, size_t i);
 void bump(struct worker *me, size_t i);
 void verify_range(struct worker *me, struct range range);
@@ -129,6 +133,11 @@ void verify_range(struct worker *me, struct range range);
  * at some page.
  */
 char *place_in_lane(const struct worker *me, u64 place, u64 page);
+
+/* op_file.c */
+
+/* See what the disk holds once all is written back. */
+void verify_disk(struct worker *me);
 
 /* damage.c */
 
@@ -142,9 +151,10 @@ bool damage_is_wanted(unsigned int kind);
 /* Does it come during the steps, whenever? Then there is no need to go on after it. */
 bool damage_is_sudden(unsigned int kind);
 
-/* After a step, and after the last one. */
+/* After a step, after the last one, and when all of a file was written back. */
 void damage_during(struct worker *me);
 void damage_at_end(struct worker *me);
+void damage_on_disk(struct worker *me);
 
 /* Is the operation to do damage itself, where only it can? */
 bool damage_inside(struct worker *me, enum place place);
