@@ -157,7 +157,7 @@ static void why_restless(const struct sample *sample, struct findings *findings)
 	/* Where nothing changes the interval is up to eight times as long. */
 	if (machine->figure[INTERVAL_MS] > 9 * set)
 		find(findings, "cpu_limit", "Raise vm.ktierd_cpu_percent, or mark less.",
-		     "A round takes %s and not %s: sampling has reached vm.ktierd_cpu_percent.",
+		     "A round takes %s and not %s: the thread has reached vm.ktierd_cpu_percent.",
 		     time_text(machine->figure[INTERVAL_MS] * 1000).s, time_text(set * 1000).s);
 }
 
