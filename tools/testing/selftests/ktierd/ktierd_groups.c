@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -19,6 +20,7 @@ struct member {
 	struct kt_region *r;
 	int node;
 	bool hot;
+	bool shared;		/* with a child of its own */
 };
 
 static struct kt_toucher child_toucher;
@@ -33,11 +35,27 @@ static int be_member(void *arg)
 	return m->hot ? kt_touch_start(&child_toucher, m->r, true) : 0;
 }
 
+/* Have a child that has the same memory, and goes when its parent does. */
+static int have_child(void)
+{
+	pid_t parent = getpid(), child = fork();
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent)
+			sleep(1);
+		_exit(0);
+	}
+	return child > 0 ? 0 : -1;
+}
+
 static int be_marked_member(void *arg)
 {
 	struct member *m = arg;
 
-	return be_member(m) ? -1 : kt_mark(m->r);
+	if (be_member(m) || kt_mark(m->r))
+		return -1;
+	return m->shared ? have_child() : 0;
 }
 
 /*
@@ -62,10 +80,12 @@ FIXTURE(cpusets) {
 
 FIXTURE_VARIANT(cpusets) {
 	bool hot;
+	bool shared;
 };
 
 FIXTURE_VARIANT_ADD(cpusets, down) { .hot = false };
 FIXTURE_VARIANT_ADD(cpusets, up) { .hot = true };
+FIXTURE_VARIANT_ADD(cpusets, down_shared) { .shared = true };
 
 FIXTURE_SETUP(cpusets)
 {
@@ -80,7 +100,8 @@ FIXTURE_SETUP(cpusets)
 	why = kt_cgroup_make(&self->cgroup, "cpuset");
 	if (why)
 		SKIP(return, "%s", why);
-	ASSERT_EQ(0, set_mems(&self->cgroup, self->from, self->from));
+	/* Both, so that the child may start a thread: the kernel can't use movable memory. */
+	ASSERT_EQ(0, set_mems(&self->cgroup, self->from, self->to));
 }
 
 FIXTURE_TEARDOWN(cpusets)
@@ -104,7 +125,9 @@ FIXTURE_TEARDOWN(cpusets)
 TEST_F_TIMEOUT(cpusets, that_shrink_under_moves, 2 * KT_TIMEOUT)
 {
 	struct kt_region r;
-	struct member member = { .r = &r, .node = self->from, .hot = variant->hot };
+	struct member member = {
+		.r = &r, .node = self->from, .hot = variant->hot, .shared = variant->shared,
+	};
 	int i;
 
 	ASSERT_EQ(0, kt_region_map(&r, SHRINKING));
@@ -565,6 +588,27 @@ FIXTURE_TEARDOWN(protection)
 	kt_knobs_restore(&self->saved);
 }
 
+/* How much of the memory that is charged to a group is on a node. */
+static long anon_on(const struct kt_cgroup *cg, int node)
+{
+	char path[256], line[256], name[16];
+	long bytes = -1;
+	FILE *f;
+	char *at;
+
+	snprintf(path, sizeof(path), "%s/memory.numa_stat", cg->path);
+	snprintf(name, sizeof(name), " N%d=", node);
+	f = fopen(path, "r");
+	while (f && bytes < 0 && fgets(line, sizeof(line), f)) {
+		at = strncmp(line, "anon ", 5) ? NULL : strstr(line, name);
+		if (at)
+			bytes = strtol(at + strlen(name), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
 /* Pages that are no longer there. */
 static long count_lost(pid_t pid, const struct kt_region *r, int top, int low)
 {
@@ -586,9 +630,9 @@ static void reclaim_some(const struct kt_cgroup *cg)
 
 /*
  * Reclaim in the group above takes memory of one that is not protected, before pages move and when
- * they do. Fails if it takes protected pages while they are in the top tier or on their way. A
- * kernel that charges what it moves to the group above passes: reclaim finds enough in the top
- * tier and leaves the lower one alone.
+ * they do. Fails if it takes protected pages while they are in the top tier or on their way, or if
+ * what is moved is charged to another group, such as the one above. That alone would lose no page
+ * here: reclaim finds enough in the top tier and leaves the lower one alone.
  */
 TEST_F_TIMEOUT(protection, stays_with_what_is_moved, KT_TIMEOUT)
 {
@@ -615,6 +659,10 @@ TEST_F_TIMEOUT(protection, stays_with_what_is_moved, KT_TIMEOUT)
 	after = count_lost(self->other_child, &self->other_r, self->top, self->low);
 	TH_LOG("of %zu pages %ld are lost before they move, %ld after; of %zu others %ld, %ld",
 	       self->kept_r.nr, without, with, self->other_r.nr, before, after);
+	TH_LOG("of their group %ld KiB are in the top tier, %ld KiB in the lower one",
+	       anon_on(&self->kept, self->top) / 1024, anon_on(&self->kept, self->low) / 1024);
+	EXPECT_GE(CHARGE_SLACK, anon_on(&self->kept, self->top));
+	EXPECT_GE(CHARGE_SLACK, labs(anon_on(&self->kept, self->low) - (long)CHARGED));
 	EXPECT_LE(RECLAIM_STEPS * RECLAIM_STEP / 2 / kt_page(), before);
 	EXPECT_LE(before + RECLAIM_STEPS * RECLAIM_STEP / 2 / (long)kt_page(), after);
 	EXPECT_EQ(without, with);
