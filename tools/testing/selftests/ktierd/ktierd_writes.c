@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Writes: pages that are written are worth more than pages that are read as often, by
- * vm.ktierd_write_weight; and clearing dirty bits loses nothing. Above each test stands what change
- * in the kernel would make it fail.
+ * vm.ktierd_write_weight; clearing dirty bits loses nothing; and nor are soft-dirty bits lost where
+ * pages move. Above each test stands what change in the kernel would make it fail.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "../kselftest_harness.h"
@@ -200,7 +201,7 @@ static void say_halves(const struct kt_region *r, int top)
  * Fails if writes are not told from reads page by page, if the weight is not asked, or if it counts
  * where a write is worth as much as a read, or nothing.
  */
-TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, KT_TIMEOUT)
+TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, 2 * KT_TIMEOUT)
 {
 	ASSERT_EQ(0, kt_set_sysctl("write_weight", variant->before));
 	ASSERT_EQ(0, kt_mark(&self->r));
@@ -212,7 +213,7 @@ TEST_F_TIMEOUT(halves, written_pages_come_up_if_writes_weigh_more, KT_TIMEOUT)
 		  on_top(&self->r, KT_HOT, self->top));
 
 	ASSERT_EQ(0, kt_set_sysctl("write_weight", 2));
-	EXPECT_TRUE(KT_WAIT(written_are_preferred(&self->r, self->top), KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(written_are_preferred(&self->r, self->top), 3 * KT_PATIENCE));
 	say_halves(&self->r, self->top);
 	EXPECT_GE(TOO_MUCH, on_top(&self->r, KT_ALL, self->top));
 }
@@ -261,29 +262,34 @@ FIXTURE_TEARDOWN(contents)
 	kt_knobs_restore(&self->saved);
 }
 
-/* How many pages are in swap, and mapped no more. */
-static size_t count_swapped(const struct kt_region *r)
+/* Bits of the pagemap. */
+#define IN_SWAP		62
+#define SOFT_DIRTY	55
+
+/* Of how many pages the pagemap has this bit; -1 is an error. */
+static long count_bits(const char *addr, size_t nr, int bit)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t *entry = calloc(r->nr, sizeof(*entry));
-	size_t swapped = 0, i;
+	uint64_t *entry = calloc(nr, sizeof(*entry));
+	ssize_t size = nr * sizeof(*entry);
+	long count = -1;
 
 	if (fd >= 0 && entry &&
-	    pread(fd, entry, r->nr * sizeof(*entry),
-		  (unsigned long)r->addr / kt_page() * sizeof(*entry)) > 0)
-		for (i = 0; i < r->nr; i++)
-			swapped += entry[i] >> 62 & 1;
+	    pread(fd, entry, size, (uintptr_t)addr / kt_page() * sizeof(*entry)) == size)
+		for (count = 0; nr--; )
+			count += entry[nr] >> bit & 1;
 	if (fd >= 0)
 		close(fd);
 	free(entry);
-	return swapped;
+	return count;
 }
 
 /* Reclaim them; some may be in a batch on the way to the LRU at any one try. */
 static bool page_out(const struct kt_region *r)
 {
 	return KT_WAIT(!madvise(r->addr, r->nr * kt_page(), MADV_PAGEOUT) &&
-		       count_swapped(r) * 100 >= KT_NEARLY_ALL * r->nr, KT_PATIENCE);
+		       count_bits(r->addr, r->nr, IN_SWAP) * 100 >=
+		       KT_NEARLY_ALL * (long)r->nr, KT_PATIENCE);
 }
 
 /* Have all pages touched, and their bits looked at and cleared, some times. */
@@ -326,7 +332,7 @@ TEST_F_TIMEOUT(contents, what_was_written_outlives_its_dirty_bit, KT_TIMEOUT)
 }
 
 /* The same, with reclaim and sampling at work while pages are written. */
-TEST_F_TIMEOUT(contents, what_is_written_meanwhile_is_not_lost, KT_TIMEOUT)
+TEST_F_TIMEOUT(contents, what_is_written_meanwhile_is_not_lost, 2 * KT_TIMEOUT)
 {
 	struct kt_toucher toucher;
 	int i;
@@ -340,6 +346,161 @@ TEST_F_TIMEOUT(contents, what_is_written_meanwhile_is_not_lost, KT_TIMEOUT)
 	}
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
+
+#define TOUCHERS	3
+#define FEW_FAULTS	4	/* of who counts them */
+
+static long count_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? -1 : usage.ru_minflt;
+}
+
+/*
+ * Fails if an entry of a page table is empty while its bits are cleared: who touches the page just
+ * then takes a fault, and is charged a page for it. That is seen where checks of page tables make
+ * the moment long; without them it may pass nevertheless.
+ */
+TEST_F_TIMEOUT(contents, are_sampled_without_a_fault, KT_TIMEOUT)
+{
+	struct kt_toucher toucher[TOUCHERS];
+	long faults, dirty;
+	int i;
+
+	self->r.hot_step = 1;
+	ASSERT_EQ(0, kt_mark(&self->r));
+	ASSERT_EQ(0, kt_touch_start(&toucher[0], &self->r, true));
+	for (i = 1; i < TOUCHERS; i++)
+		ASSERT_EQ(0, kt_touch_start_restless(&toucher[i], &self->r));
+	ASSERT_TRUE(kt_wait_scans(2));
+	dirty = kt_sysfs("pages_dirty");
+	faults = count_faults();
+	ASSERT_TRUE(kt_wait_scans(20));
+	faults = count_faults() - faults;
+	dirty = kt_sysfs("pages_dirty") - dirty;
+	for (i = 0; i < TOUCHERS; i++)
+		kt_touch_stop(&toucher[i]);
+	TH_LOG("%ld dirty bits cleared, %ld faults", dirty, faults);
+	EXPECT_LT(0, dirty);
+	EXPECT_GE(FEW_FAULTS, faults);
+}
+
+/*
+ * Soft-dirty bits. ktierd has to do with them as it moves pages of those who ask for them; so does
+ * whoever else moves, and here it is move_pages(), as often as can be.
+ */
+#define WATCHED		(4 * MIB)
+#define HUGE_PAGE	(2 * MIB)
+
+/* Who moves it to and fro. */
+struct mover {
+	char *addr;
+	size_t step;			/* bytes that move as one */
+	int node[2];
+	bool stop;
+	unsigned long moved;
+	pthread_t thread;
+};
+
+FIXTURE(soft_dirty) {
+	struct kt_knobs saved;
+	struct mover mover;
+	char *addr;
+	size_t nr;
+};
+
+/* A huge page that is dirty is soft-dirty after a migration; that of a clean one may be missing. */
+FIXTURE_VARIANT(soft_dirty) {
+	int advice;
+	int watches;
+	int rounds;			/* of sampling before each, which clears dirty bits */
+};
+
+FIXTURE_VARIANT_ADD(soft_dirty, small) {
+	.advice = MADV_NOHUGEPAGE, .watches = 100
+};
+
+FIXTURE_VARIANT_ADD(soft_dirty, huge) {
+	.advice = MADV_HUGEPAGE, .watches = 50, .rounds = 2
+};
+
+FIXTURE_SETUP(soft_dirty)
+{
+	const char *why = kt_find_tiers(&self->mover.node[0], &self->mover.node[1]);
+	char *map;
+
+	if (why)
+		SKIP(return, "%s", why);
+	if (access("/proc/self/clear_refs", W_OK))
+		SKIP(return, "no clear_refs");
+	map = kt_map(WATCHED + HUGE_PAGE);
+	ASSERT_NE(MAP_FAILED, map);
+	self->addr = (char *)(((uintptr_t)map + HUGE_PAGE - 1) & -HUGE_PAGE);
+	self->nr = WATCHED / kt_page();
+	self->mover.addr = self->addr;
+	self->mover.step = variant->advice == MADV_HUGEPAGE ? HUGE_PAGE : kt_page();
+	if (madvise(self->addr, WATCHED, variant->advice))
+		SKIP(return, "no huge pages");
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_set_sysctl("migrate_mbps", 0));
+	memset(self->addr, 1, WATCHED);
+	ASSERT_EQ(0, madvise(self->addr, WATCHED, MADV_TIER));
+}
+
+FIXTURE_TEARDOWN(soft_dirty)
+{
+	kt_knobs_restore(&self->saved);
+}
+
+static void *move_loop(void *arg)
+{
+	struct mover *m = arg;
+	size_t nr = WATCHED / m->step, i;
+	int *node = calloc(nr, sizeof(*node));
+	int *status = calloc(nr, sizeof(*status));
+	void **page = calloc(nr, sizeof(*page));
+	int to = 1;
+
+	for (; !__atomic_load_n(&m->stop, __ATOMIC_RELAXED); to = !to) {
+		for (i = 0; i < nr; i++) {
+			page[i] = m->addr + i * m->step;
+			node[i] = m->node[to];
+			status[i] = -1;
+		}
+		syscall(SYS_move_pages, 0, nr, page, node, status, MPOL_MF_MOVE);
+		for (i = 0; i < nr; i++)
+			m->moved += status[i] == m->node[to];
+	}
+	return NULL;
+}
+
+/*
+ * Fails if a page that is under migration when its soft-dirty bit is cleared can be written
+ * afterwards without a fault.
+ */
+TEST_F_TIMEOUT(soft_dirty, of_pages_under_migration_tells_of_each_write, KT_TIMEOUT)
+{
+	size_t i;
+	int n;
+
+	ASSERT_EQ(0, kt_write("/proc/self/clear_refs", "4"));
+	if (count_bits(self->addr, self->nr, SOFT_DIRTY))
+		SKIP(return, "no soft-dirty bits");
+	ASSERT_EQ(0, pthread_create(&self->mover.thread, NULL, move_loop, &self->mover));
+	for (n = 0; n < variant->watches; n++) {
+		ASSERT_TRUE(kt_wait_scans(variant->rounds));
+		EXPECT_EQ(0, kt_write("/proc/self/clear_refs", "4"));
+		for (i = 0; i < self->nr; i++)
+			__atomic_store_n(self->addr + i * kt_page(), n, __ATOMIC_RELAXED);
+		ASSERT_EQ(self->nr, count_bits(self->addr, self->nr, SOFT_DIRTY));
+	}
+	__atomic_store_n(&self->mover.stop, true, __ATOMIC_RELAXED);
+	EXPECT_EQ(0, pthread_join(self->mover.thread, NULL));
+	TH_LOG("%lu pages of %zu bytes moved meanwhile", self->mover.moved, self->mover.step);
+	EXPECT_LE(WATCHED / self->mover.step, self->mover.moved);
 }
 
 int main(int argc, char **argv)
