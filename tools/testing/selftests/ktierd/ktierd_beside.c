@@ -26,21 +26,34 @@
 struct changes {
 	const struct kt_region *r;
 	int *node;
+	unsigned char *moves;	/* of each page */
 	long up;
 	long down;
+	long hot_down;
 };
+
+static bool is_hot(const struct kt_region *r, size_t i)
+{
+	return r->hot_step && i % r->hot_step == r->phase;
+}
 
 static void look(struct changes *c, int top)
 {
 	int *now = kt_nodes_of(0, c->r->addr, c->r->nr);
 	size_t i;
 
+	if (!c->moves)
+		c->moves = calloc(c->r->nr, sizeof(*c->moves));
+	if (!c->moves)
+		abort();
 	for (i = 0; i < c->r->nr; i++) {
 		if (now[i] < 0)		/* on its way */
 			continue;
 		if (c->node && now[i] != c->node[i]) {
+			c->moves[i]++;
 			c->up += now[i] == top;
 			c->down += now[i] != top;
+			c->hot_down += now[i] != top && is_hot(c->r, i);
 		}
 	}
 	for (i = 0; c->node && i < c->r->nr; i++)
@@ -50,46 +63,212 @@ static void look(struct changes *c, int top)
 	c->node = now;
 }
 
-FIXTURE(beside) {
-	struct kt_knobs saved;
-	struct kt_zram swap;
-	char demotion[16];
-	pid_t child;
-	int top;
-	int low;
-};
-
-FIXTURE_SETUP(beside)
+/* How often pages came back to where they had been at the first look. */
+static long round_trips(const struct changes *c)
 {
-	const char *why = kt_find_tiers(&self->top, &self->low);
+	long trips = 0;
+	size_t i;
 
-	self->swap.number = -1;
-	if (why)
-		SKIP(return, "%s", why);
-	kt_knobs_save(&self->saved);
-	kt_read(DEMOTION, self->demotion, sizeof(self->demotion));
-	ASSERT_EQ(0, kt_knobs_fast());
-}
-
-FIXTURE_TEARDOWN(beside)
-{
-	kt_kill(self->child);
-	kt_write(DEMOTION, self->demotion);
-	kt_swap_remove(&self->swap);
-	kt_knobs_restore(&self->saved);
+	for (i = 0; i < c->r->nr; i++)
+		trips += c->moves[i] / 2;
+	return trips;
 }
 
 /*
  * Reclaim
  */
 
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+
 /* So often memory gets short, and by so much. */
-#define SQUEEZES	6
-#define SQUEEZE		(8 * MIB)
+#define SQUEEZES	4
+#define SQUEEZE		(4 * MIB)
+
+/* Every eighth page is hot. A squeeze may take ten times from a node what it asks for. */
+#define SQUEEZED	(256 * MIB)
+#define HOT_STEP	8
+
+/* By then each table has had a full look: one in KTIERD_FULL_ROUNDS is one. */
+#define FULL_SCANS	20
+
+#define FAST_MS		100
+#define NEVER_MS	3600000
+
 #define LOOKS		20
 
-#define HOT		(32 * MIB)
-#define IDLE		(96 * MIB)
+FIXTURE(reclaim) {
+	struct kt_knobs saved;
+	char demotion[16];
+	char lru_gen[16];
+	struct kt_cgroup cgroup;
+	struct kt_region r;
+	pid_t child;
+	int top;
+	int low;
+};
+
+/* What reclaim goes by. */
+FIXTURE_VARIANT(reclaim) {
+	const char *lru_gen;
+};
+
+FIXTURE_VARIANT_ADD(reclaim, by_generations) { .lru_gen = "y" };
+FIXTURE_VARIANT_ADD(reclaim, by_two_lists) { .lru_gen = "n" };
+
+FIXTURE_SETUP(reclaim)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	/* Only reclaim finds that idle pages are. */
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
+	kt_read(DEMOTION, self->demotion, sizeof(self->demotion));
+	kt_read(LRU_GEN, self->lru_gen, sizeof(self->lru_gen));
+	if (kt_write(DEMOTION, "1"))
+		SKIP(return, "reclaim does not demote in this kernel");
+	if (kt_write(LRU_GEN, variant->lru_gen) && variant->lru_gen[0] == 'y')
+		SKIP(return, "no generations in this kernel");
+	if (kt_node_kb(self->top, "MemFree") * 1024 < (long)SQUEEZED * 5 / 4)
+		SKIP(return, "the top tier is too small");
+}
+
+/* Who is in a group can't remove it. */
+static void leave_and_remove(struct kt_cgroup *cg)
+{
+	struct kt_cgroup root = {};
+
+	if (cg->path[0]) {
+		snprintf(root.path, sizeof(root.path), "%s", cg->root);
+		kt_cgroup_enter(&root, getpid());
+	}
+	kt_cgroup_remove(cg);
+}
+
+FIXTURE_TEARDOWN(reclaim)
+{
+	kt_kill(self->child);
+	leave_and_remove(&self->cgroup);
+	kt_write(LRU_GEN, self->lru_gen);
+	kt_write(DEMOTION, self->demotion);
+	kt_knobs_restore(&self->saved);
+}
+
+static long demoted_by_reclaim(void)
+{
+	return kt_vmstat("pgdemote_kswapd") + kt_vmstat("pgdemote_direct") +
+	       kt_vmstat("pgdemote_khugepaged");
+}
+
+/*
+ * Have reclaim take all pages for old ones, use the hot ones for @scans, and then wait until their
+ * accessed bits have been cleared again. No scan follows that.
+ */
+static void use_and_leave(struct __test_metadata *const _metadata, struct kt_region *r, long scans)
+{
+	struct kt_toucher toucher;
+
+	ASSERT_EQ(0, madvise(r->addr, r->nr * kt_page(), MADV_COLD));
+	ASSERT_EQ(0, kt_touch_start(&toucher, r, true));
+	ASSERT_TRUE(KT_WAIT(__atomic_load_n(&toucher.rounds, __ATOMIC_RELAXED), KT_PATIENCE));
+	ASSERT_EQ(0, kt_set_sysctl("scan_interval_ms", FAST_MS));
+	ASSERT_TRUE(kt_wait_scans(scans));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	/* One of two begins after that. */
+	ASSERT_TRUE(kt_wait_scans(2));
+	ASSERT_EQ(0, kt_set_sysctl("scan_interval_ms", NEVER_MS));
+}
+
+/* What reclaim takes from a group, and how much of that is hot. */
+struct taken {
+	long pages;
+	long hot;
+};
+
+static void take_from_group(struct taken *t, const struct kt_cgroup *cg, size_t bytes,
+			    const struct kt_region *r, int low)
+{
+	char text[32];
+
+	t->hot -= kt_region_count(0, r, KT_HOT, low);
+	t->pages -= demoted_by_reclaim();
+	snprintf(text, sizeof(text), "%zu", bytes);
+	kt_cgroup_set(cg, "memory.reclaim", text);
+	t->hot += kt_region_count(0, r, KT_HOT, low);
+	t->pages += demoted_by_reclaim();
+}
+
+/* A region that is charged to a group of its own, marked and idle. */
+static const char *make_group(struct __test_metadata *const _metadata, struct kt_cgroup *cg,
+			      struct kt_region *r, int top)
+{
+	const char *why = kt_cgroup_make(cg, "memory");
+
+	if (why)
+		return why;
+	ASSERT_EQ(0, kt_cgroup_enter(cg, getpid()));
+	ASSERT_EQ(0, kt_region_make(r, SQUEEZED, top));
+	r->hot_step = HOT_STEP;
+	ASSERT_EQ(0, kt_mark(r));
+	/* For some scans what was filled counts as used. */
+	ASSERT_TRUE(kt_wait_scans(FULL_SCANS));
+	return NULL;
+}
+
+/*
+ * Reclaim in a group, of old pages, when ktierd has just cleared all accessed bits. Of those that
+ * were used only ktierd knows. Fails if it keeps that to itself: then one in eight of those that
+ * reclaim demotes is hot.
+ */
+TEST_F_TIMEOUT(reclaim, is_told_of_cleared_bits, 2 * KT_TIMEOUT)
+{
+	const char *why = make_group(_metadata, &self->cgroup, &self->r, self->top);
+	struct taken taken = {};
+	int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < SQUEEZES; i++) {
+		use_and_leave(_metadata, &self->r, FULL_SCANS);
+		take_from_group(&taken, &self->cgroup, SQUEEZE, &self->r, self->low);
+	}
+	TH_LOG("of %ld pages that reclaim demoted %ld are hot", taken.pages, taken.hot);
+	/* Else nothing was tried. */
+	EXPECT_LE(SQUEEZES * SQUEEZE / 2 / kt_page(), taken.pages);
+	EXPECT_GE(taken.pages / HOT_STEP / 8, taken.hot);
+	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
+
+/* So little that moving it does not make looks full: a 256th of all memory would. */
+#define SIPS		10
+#define SIP		(MIB / 2)
+
+/*
+ * The same as soon as one scan has seen what is used, most of which are light looks: a group has
+ * reclaimed before that, and so they tell, too. Fails if they don't, or if ktierd does not notice
+ * that a group reclaims.
+ */
+TEST_F_TIMEOUT(reclaim, is_told_at_once_when_at_work, 2 * KT_TIMEOUT)
+{
+	const char *why = make_group(_metadata, &self->cgroup, &self->r, self->top);
+	struct taken first = {}, taken = {};
+	int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	use_and_leave(_metadata, &self->r, FULL_SCANS);
+	take_from_group(&first, &self->cgroup, SIP, &self->r, self->low);
+	for (i = 0; i < SIPS; i++) {
+		use_and_leave(_metadata, &self->r, 1);
+		take_from_group(&taken, &self->cgroup, SIP, &self->r, self->low);
+	}
+	TH_LOG("of %ld pages that reclaim demoted %ld are hot", taken.pages, taken.hot);
+	EXPECT_LE(SIPS * SIP / 2 / kt_page(), taken.pages);
+	EXPECT_GE(taken.pages / HOT_STEP / 8, taken.hot);
+	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
 
 /*
  * Who takes all that is free on a node and some more, and gives it back, when told to. He is forked
@@ -147,76 +326,104 @@ static pid_t start_squeezer(struct squeezer **s, int node)
 	return kt_spawn(be_squeezer, *s);
 }
 
-static long demoted_by_reclaim(void)
+/* Look at pages while memory gets short, and some time after that. */
+static void look_while_short(struct changes *c, struct squeezer *s)
 {
-	return kt_vmstat("pgdemote_kswapd") + kt_vmstat("pgdemote_direct") +
-	       kt_vmstat("pgdemote_khugepaged");
-}
+	int looks;
 
-/* How often hot pages go down while memory gets short again and again and reclaim demotes. */
-static long count_down(struct __test_metadata *const _metadata, struct squeezer *s, bool marked,
-		       int top, int low)
-{
-	long before = demoted_by_reclaim(), promoted = kt_sysfs("pages_promoted");
-	struct kt_region hot, idle;
-	struct kt_toucher toucher;
-	struct changes changes = { .r = &hot };
-	int i, looks;
-
-	ASSERT_EQ(0, kt_region_make(&hot, HOT, top));
-	ASSERT_EQ(0, kt_region_make(&idle, IDLE, top));
-	hot.hot_step = 1;
-	ASSERT_EQ(0, kt_touch_start(&toucher, &hot, true));
-	if (marked) {
-		ASSERT_EQ(0, kt_mark(&hot));
-		ASSERT_EQ(0, kt_mark(&idle));
-		ASSERT_TRUE(kt_wait_scans(20));
+	__atomic_store_n(&s->wanted, s->wanted + 1, __ATOMIC_RELEASE);
+	for (looks = 0; looks < LOOKS || __atomic_load_n(&s->done, __ATOMIC_ACQUIRE) != s->wanted;
+	     looks++) {
+		look(c, s->node);
+		usleep(KT_POLL_US);
 	}
-	look(&changes, top);
-	for (i = 0; i < SQUEEZES; i++) {
-		__atomic_store_n(&s->wanted, s->wanted + 1, __ATOMIC_RELEASE);
-		for (looks = 0; looks < LOOKS || __atomic_load_n(&s->done, __ATOMIC_ACQUIRE) !=
-		     s->wanted; looks++) {
-			look(&changes, top);
-			usleep(KT_POLL_US);
-		}
-	}
-	TH_LOG("%smarked: reclaim demoted %ld, ktierd promoted %ld", marked ? "" : "not ",
-	       demoted_by_reclaim() - before, kt_sysfs("pages_promoted") - promoted);
-	TH_LOG("of %zu hot pages %ld went down, %ld up, %ld are up; of %zu idle ones %ld are down",
-	       hot.nr, changes.down, changes.up, kt_region_count(0, &hot, KT_ALL, top), idle.nr,
-	       kt_region_count(0, &idle, KT_ALL, low));
-	EXPECT_EQ(0, s->failed);
-	/* Else nothing was tried. */
-	EXPECT_LE(SQUEEZES * SQUEEZE / 2 / kt_page(), demoted_by_reclaim() - before);
-	if (marked)
-		EXPECT_TRUE(KT_WAIT(kt_region_percent(&hot, KT_ALL, top) >= 90, KT_PATIENCE));
-	EXPECT_EQ(0, kt_touch_stop(&toucher));
-	EXPECT_EQ(0, kt_region_wrong(&hot));
-	EXPECT_EQ(0, kt_region_wrong(&idle));
-	munmap(hot.addr, HOT);
-	munmap(idle.addr, IDLE);
-	return changes.down;
 }
 
 /*
- * First without marks, and then with them. Fails if reclaim is not told of the accessed bits that
- * are cleared: then it takes hot pages for idle and demotes them, and ktierd brings them back.
+ * Have memory get short again and again while hot pages are used. It ends before there are no idle
+ * ones left in the top tier: hot ones would have to go, whoever knows of them.
  */
-TEST_F_TIMEOUT(beside, reclaim_leaves_hot_pages_alone, 2 * KT_TIMEOUT)
+static void squeeze_node(struct __test_metadata *const _metadata, struct squeezer *s,
+			 struct changes *c)
 {
-	struct squeezer *squeezer;
-	long without, with;
+	long promoted = kt_sysfs("pages_promoted"), demoted = kt_sysfs("pages_demoted");
+	long before = demoted_by_reclaim(), by_reclaim;
+	int i;
 
-	if (kt_write(DEMOTION, "1"))
-		SKIP(return, "reclaim does not demote in this kernel");
+	look(c, s->node);
+	for (i = 0; i < SQUEEZES && kt_region_percent(c->r, KT_IDLE, s->node) >= 30; i++)
+		look_while_short(c, s);
+	by_reclaim = demoted_by_reclaim() - before;
+	TH_LOG("%smarked, short %d times: reclaim demoted %ld, ktierd demoted %ld, promoted %ld",
+	       kt_marked(0, c->r->addr) ? "" : "not ", i, by_reclaim,
+	       kt_sysfs("pages_demoted") - demoted, kt_sysfs("pages_promoted") - promoted);
+	TH_LOG("hot pages went down %ld times; %ld round trips, of any page; %ld%% of idle are up",
+	       c->hot_down, round_trips(c), kt_region_percent(c->r, KT_IDLE, s->node));
+	EXPECT_LE(2 * SQUEEZE / kt_page(), by_reclaim);
+	EXPECT_EQ(0, s->failed);
+}
+
+/*
+ * The top tier gets short of memory, and kswapd and who allocates demote. First without marks; then
+ * with them, when ktierd has brought a quarter of the hot pages up. Fails if reclaim and ktierd
+ * differ in what they take for hot, so that one brings back what the other has moved. By chance
+ * that may be so of one hot page in a hundred. With two lists it also fails if ktierd does not tell
+ * what bits it has cleared; with generations that may pass, as reclaim looks for bits itself.
+ */
+TEST_F_TIMEOUT(reclaim, and_ktierd_undo_no_move_of_each_other, 2 * KT_TIMEOUT)
+{
+	struct kt_region *r = &self->r;
+	struct changes without = { .r = r }, with = { .r = r };
+	struct kt_toucher toucher;
+	struct squeezer *squeezer;
+	long few;
+
 	self->child = start_squeezer(&squeezer, self->top);
 	ASSERT_LT(0, self->child);
-	/* Only reclaim finds that idle pages are. */
-	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 0));
-	without = count_down(_metadata, squeezer, false, self->top, self->low);
-	with = count_down(_metadata, squeezer, true, self->top, self->low);
-	EXPECT_GE(2 * without + HOT / kt_page() / 4, with);
+	ASSERT_EQ(0, kt_region_make(r, SQUEEZED, self->top));
+	r->hot_step = HOT_STEP;
+	few = r->nr / HOT_STEP / 100;
+	ASSERT_EQ(0, kt_touch_start(&toucher, r, true));
+	squeeze_node(_metadata, squeezer, &without);
+
+	ASSERT_EQ(0, kt_bind(r->addr, SQUEEZED, self->top));
+	ASSERT_EQ(0, kt_bind(r->addr, SQUEEZED / 4, self->low));
+	ASSERT_EQ(0, kt_unbind(r->addr, SQUEEZED));
+	ASSERT_EQ(0, kt_mark(r));
+	ASSERT_TRUE(KT_WAIT(kt_region_percent(r, KT_HOT, self->top) >= KT_NEARLY_ALL,
+			    KT_PATIENCE));
+	ASSERT_TRUE(kt_wait_scans(FULL_SCANS));
+	squeeze_node(_metadata, squeezer, &with);
+	EXPECT_GE(few, with.hot_down);
+	EXPECT_GE(few, round_trips(&with));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(r));
+}
+
+FIXTURE(beside) {
+	struct kt_knobs saved;
+	struct kt_zram swap;
+	pid_t child;
+	int top;
+	int low;
+};
+
+FIXTURE_SETUP(beside)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	self->swap.number = -1;
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+}
+
+FIXTURE_TEARDOWN(beside)
+{
+	kt_kill(self->child);
+	kt_swap_remove(&self->swap);
+	kt_knobs_restore(&self->saved);
 }
 
 #define SWAP		(512 * MIB)
@@ -348,6 +555,7 @@ struct allocator {
 	struct bursts *all;
 	int number;
 	unsigned int seed;
+	double began;
 };
 
 /* Low bits: how many are at it; the others: how often one was. */
@@ -355,13 +563,17 @@ struct allocator {
 
 static void begin(struct allocator *a)
 {
+	a->began = kt_now();
 	__atomic_fetch_add(&a->all->step, 1, __ATOMIC_SEQ_CST);
 }
 
+/* At it for a fifth of the time at most, however slow the kernel, so that often nobody is. */
 static void end(struct allocator *a)
 {
+	useconds_t pause = (kt_now() - a->began) * 4 * 1000000;
+
 	__atomic_fetch_add(&a->all->step, AT_IT, __ATOMIC_SEQ_CST);
-	usleep(BURST_MAX_US / 4 + rand_r(&a->seed) % BURST_MAX_US);
+	usleep(pause + BURST_MAX_US / 4 + rand_r(&a->seed) % BURST_MAX_US);
 }
 
 static void *allocate_loop(void *arg)
