@@ -152,6 +152,17 @@ long kt_node_sysfs(int node, const char *name)
 	return kt_read_long(path);
 }
 
+/* Of all nodes. */
+long kt_tracked_kb(void)
+{
+	long sum = 0, kb;
+	int node;
+
+	for (node = 0; (kb = kt_node_sysfs(node, "tracked_kb")) >= 0; node++)
+		sum += kb;
+	return sum;
+}
+
 long kt_sysctl(const char *name)
 {
 	char path[128];
@@ -298,11 +309,12 @@ const char *kt_find_tiers(int *top, int *low)
 	return NULL;
 }
 
+/* A kernel that checks all it does may take seconds for one. */
 bool kt_wait_scans(long n)
 {
 	long until = kt_sysfs("scans") + n;
 
-	return KT_WAIT(kt_sysfs("scans") >= until, KT_PATIENCE);
+	return KT_WAIT(kt_sysfs("scans") >= until, KT_PATIENCE + 3 * n);
 }
 
 /*
@@ -342,6 +354,12 @@ int kt_trace(const char *event, bool on)
 
 	snprintf(path, sizeof(path), TRACING "events/ktierd/%s/enable", event);
 	return kt_write(path, on ? "1" : "0");
+}
+
+/* What is traced is kept, or not. */
+int kt_trace_record(bool on)
+{
+	return kt_write(TRACING "tracing_on", on ? "1" : "0");
 }
 
 /* Have an event traced for some rounds. The first and the last may be traced in part. */

@@ -67,6 +67,7 @@ long kt_node_kb(int node, const char *name);
 
 long kt_sysfs(const char *name);
 long kt_node_sysfs(int node, const char *name);
+long kt_tracked_kb(void);
 long kt_sysctl(const char *name);
 int kt_set_sysctl(const char *name, long value);
 int kt_set_enabled(int value);
@@ -99,6 +100,7 @@ const char *kt_trace_make(void);
 void kt_trace_remove(void);
 void kt_trace_clear(void);
 int kt_trace(const char *event, bool on);
+int kt_trace_record(bool on);
 bool kt_trace_rounds(const char *event, int rounds);
 FILE *kt_trace_open(void);
 char *kt_trace_line(FILE *trace, const char *event);
