@@ -309,8 +309,8 @@ TEST_F_TIMEOUT(pages, that_cannot_be_tiered_stay_in_a_marked_process, KT_TIMEOUT
 	}
 	set_huge_pages(self->top, huge_pages);
 	TH_LOG("%ld of %zu kinds of memory", nr, ARRAY_SIZE(bytes));
-	if (!nr)
-		SKIP(return, "there is no such memory");
+	if (nr < (long)ARRAY_SIZE(bytes))
+		SKIP(return, "not all of these kinds are to be had");
 }
 
 /*

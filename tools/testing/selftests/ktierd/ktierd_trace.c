@@ -140,6 +140,7 @@ TEST_F_TIMEOUT(trace, heat_of_each_page, KT_TIMEOUT)
 TEST_F_TIMEOUT(trace, tier_of_each_page, KT_TIMEOUT)
 {
 	const size_t half = self->r.nr / 2;
+	struct kt_toucher toucher;
 	size_t wrong = 0, i;
 	struct kt_region r;
 	int top, low;
@@ -151,8 +152,11 @@ TEST_F_TIMEOUT(trace, tier_of_each_page, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_region_fill(&r, half, r.nr - half, top));
 	ASSERT_EQ(0, kt_mark(&r));
 	ASSERT_TRUE(kt_wait_scans(5));
-	kt_region_stamp(&r);
+	/* What sleeps has no events. */
+	r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, false));
 	ASSERT_TRUE(kt_trace_rounds("block", 3));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_LE(r.nr, traced_heat(&r, self->heat, self->lower));
 	for (i = 0; i < r.nr; i++)
 		wrong += self->heat[i] < 0 || self->lower[i] != (i < half);
@@ -310,9 +314,13 @@ TEST_F_TIMEOUT(trace, each_walk_of_a_round_begins_and_ends, KT_TIMEOUT)
 	static struct walks walks[MAX_ROUNDS];
 	int nr, i;
 
+	/* Both at once: between one and the other a walk may begin or end. */
+	ASSERT_EQ(0, kt_trace_record(false));
 	ASSERT_EQ(0, kt_trace("scan_begin", true));
-	ASSERT_TRUE(kt_trace_rounds("scan_end", 5));
-	ASSERT_EQ(0, kt_trace("scan_begin", false));
+	ASSERT_EQ(0, kt_trace("scan_end", true));
+	ASSERT_EQ(0, kt_trace_record(true));
+	ASSERT_TRUE(kt_wait_scans(5));
+	ASSERT_EQ(0, kt_trace_record(false));
 	nr = traced_walks(walks, MAX_ROUNDS);
 	ASSERT_LE(4, nr);
 	/* Of the first and the last round a part may be missing. */
@@ -389,12 +397,7 @@ static int traced_cells(struct cells *cells, int max)
 /* Marked memory in pages, of all nodes. */
 static unsigned long long tracked(void)
 {
-	long kb, sum = 0;
-	int node;
-
-	for (node = 0; (kb = kt_node_sysfs(node, "tracked_kb")) >= 0; node++)
-		sum += kb;
-	return sum * 1024 / kt_page();
+	return kt_tracked_kb() * 1024ULL / kt_page();
 }
 
 /*
