@@ -14,6 +14,7 @@
  *	heat.c		what a history says; pure
  *	policy.c	who belongs in the top tier; pure
  *	eligible.c	which VMAs, folios and nodes are allowed
+ *	room.c		what is free on nodes, and how much of it may be taken
  *	share.c		pages that several processes map
  *	migrate.c	isolate, batch, move, put back, count why not
  *	sysfs.c		/sys/kernel/mm/ktierd
@@ -609,11 +610,14 @@ enum ktierd_fail ktierd_demotion_target(int nid, const nodemask_t *top,
 enum ktierd_fail ktierd_promotion_target(int nid, const nodemask_t *top,
 					 const struct ktierd_limits *limits,
 					 const nodemask_t *roomy, int *target);
+bool ktierd_cpusets_move_all(void);
+bool ktierd_tiers(nodemask_t *top);
+
+/* room.c */
 u64 ktierd_node_room(int nid);
 u64 ktierd_node_free_about(int nid);
-bool ktierd_cpusets_move_all(void);
+bool ktierd_node_takes(int nid);
 void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall);
-bool ktierd_tiers(nodemask_t *top);
 
 /* share.c */
 enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,
