@@ -617,7 +617,9 @@ bool ktierd_tiers(nodemask_t *top);
 u64 ktierd_node_room(int nid);
 u64 ktierd_node_free_about(int nid);
 bool ktierd_node_takes(int nid);
-void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall);
+void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *later,
+		     u64 *shortfall);
+void ktierd_top_make_room(const nodemask_t *top);
 
 /* share.c */
 enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,

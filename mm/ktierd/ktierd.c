@@ -499,11 +499,14 @@ static void make_plan(void)
 	struct ktierd_plan *plan = &everyone.plan;
 	u64 now = now_ms();
 
-	ktierd_top_room(&round.top, &census->room, &census->shortfall);
+	ktierd_top_room(&round.top, &census->room, &census->room_later,
+			&census->shortfall);
 	census->may_move = may_move();
 	census->write_weight = round.write_weight;
 	ktierd_policy_plan(&everyone, min(now - last_round_ms, (u64)UINT_MAX));
 	last_round_ms = now;
+	if (plan->lacks)
+		ktierd_top_make_room(&round.top);
 	if (ktierd_nr_processes() > last_slots)
 		everyone.record.stable_ms = 0;
 	last_slots = ktierd_nr_processes();

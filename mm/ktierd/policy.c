@@ -453,6 +453,7 @@ static void make_plan(struct ktierd_plan *plan,
 		      const struct ktierd_ranking *ranking,
 		      const struct ktierd_census *census, bool sure)
 {
+	u64 now = census->room - min(census->room, census->room_later);
 	u64 shortfall, filling = 0, down;
 	unsigned int i, cell;
 
@@ -464,11 +465,14 @@ static void make_plan(struct ktierd_plan *plan,
 
 	shortfall = min(census->shortfall, pages_from(&census->top, 0));
 	plan->exchange = 0;
+	plan->lacks = 0;
 	if (sure) {
 		filling = min(census->room,
 			      pages_from(&census->low, KTIERD_LEVEL_PROMOTE));
 		plan->exchange = find_exchange(ranking, census, filling,
 					       shortfall);
+		plan->lacks = filling - min(filling, now);
+		filling -= plan->lacks;
 	}
 
 	set_quota(&plan->promote, filling + plan->exchange, census->may_move);

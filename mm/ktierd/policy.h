@@ -43,6 +43,7 @@
  * @nr_fresh: pages of tables that were not known before
  * @window_us: length of the window
  * @room: pages that promotion may take without touching the headroom
+ * @room_later: those of them that others have to leave before
  * @shortfall: pages by which the headroom of some node is not there
  * @may_move: pages a direction may move this time, by the rate limit
  * @write_weight: how many reads a write is worth
@@ -59,6 +60,7 @@ struct ktierd_census {
 	u64 nr_fresh;
 	unsigned int window_us;
 	u64 room;
+	u64 room_later;
 	u64 shortfall;
 	u64 may_move;
 	unsigned int write_weight;
@@ -113,6 +115,7 @@ struct ktierd_quota {
  * @hot: the level from which on a page counts as hot: that from which on
  *	everything fits into the top tier, but at least KTIERD_LEVEL_PROMOTE
  * @exchange: pages that go up against others that go down
+ * @lacks: pages that would go up if others had left the room for them
  * @promote: highest rank first: ranks above @promote.rank, and some at it
  * @demote: lowest rank first: ranks below @demote.rank, and some at it
  */
@@ -120,6 +123,7 @@ struct ktierd_plan {
 	u8 rank[KTIERD_LEVELS][KTIERD_CLASSES];
 	unsigned int hot;
 	u64 exchange;
+	u64 lacks;
 	struct ktierd_quota promote;
 	struct ktierd_quota demote;
 };

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How much of a node is free for what ktierd moves.
+ *
+ * DRAM is to have its headroom for others.  But page cache takes all that is free
+ * and gives it back when somebody allocates.  So what of it was used once counts
+ * with what is free: demotion would go on making room for it until no marked page
+ * was left, and promotion would wait for room that nobody makes.
  */
 
-#include <linux/memory-tiers.h>
+#include <linux/math.h>
 #include <linux/mmzone.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
 
 #include "../internal.h"
@@ -91,18 +97,53 @@ static u64 node_free_for_us(int nid, u64 headroom)
 	return node_free(nid) + min3(node_at_hand(nid), headroom / 4, spare);
 }
 
+/*
+ * Page cache that was used once, as far as reclaim knows.  It takes nothing else as
+ * long as there is more of it than it wants beside what is used again: see
+ * inactive_is_low().
+ */
+static u64 node_files_once(int nid)
+{
+	struct pglist_data *pgdat = NODE_DATA(nid);
+	u64 active = node_page_state(pgdat, NR_ACTIVE_FILE);
+	u64 once = node_page_state(pgdat, NR_INACTIVE_FILE);
+	u64 ratio = int_sqrt(10 * ((active + once) >> (30 - PAGE_SHIFT))) ?: 1;
+	u64 kept = active / ratio + node_page_state(pgdat, NR_FILE_DIRTY) +
+		   node_page_state(pgdat, NR_WRITEBACK);
+
+	return once - min(once, kept);
+}
+
+/* What can be had without going where only those go who may reclaim. */
+static u64 node_spare(int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	u64 pages = 0, free, kept;
+	int z;
+
+	for (z = 0; z <= ZONE_MOVABLE; z++) {
+		if (!populated_zone(&zones[z]))
+			continue;
+		free = zone_page_state_snapshot(&zones[z], NR_FREE_PAGES);
+		kept = low_wmark_pages(&zones[z]) +
+		       zones[z].lowmem_reserve[ZONE_MOVABLE];
+		pages += free - min(free, kept);
+	}
+	return pages;
+}
+
 /**
- * ktierd_node_room() - how many pages may be promoted to a node?
+ * ktierd_node_room() - how many pages may be promoted to a node now?
  * @nid: a top-tier node
  *
- * Return: pages that are free beyond the headroom.
+ * Return: pages beyond the headroom, that are free.
  */
 u64 ktierd_node_room(int nid)
 {
 	u64 headroom = node_headroom(nid);
-	u64 free = node_free_for_us(nid, headroom);
+	u64 free = node_free_for_us(nid, headroom) + node_files_once(nid);
 
-	return free - min(free, headroom);
+	return min(free - min(free, headroom), node_spare(nid));
 }
 
 /**
@@ -141,22 +182,55 @@ bool ktierd_node_takes(int nid)
  * ktierd_top_room() - what is free in the top tier
  * @top: its nodes
  * @room: pages that promotion may take
+ * @later: those of them that page cache has to leave before
  * @shortfall: pages by which nodes fall short of their headroom
  */
-void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *shortfall)
+void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *later,
+		     u64 *shortfall)
 {
 	int nid;
 
 	*room = 0;
+	*later = 0;
 	*shortfall = 0;
 	for_each_node_mask(nid, *top) {
 		u64 headroom = node_headroom(nid);
 		u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
-		u64 free = node_free_for_us(nid, headroom);
+		u64 free = node_free_for_us(nid, headroom) +
+			   node_files_once(nid);
+		u64 here = free - min(free, headroom + slack);
 
 		if (free < headroom)
 			*shortfall += headroom - free;
-		else if (free > headroom + slack)
-			*room += free - headroom - slack;
+		*room += here;
+		*later += here - min(here, node_spare(nid));
 	}
+}
+
+static void node_make_room(int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	int z;
+
+	for (z = ZONE_MOVABLE; z >= 0; z--) {
+		if (!managed_zone(&zones[z]))
+			continue;
+		wakeup_kswapd(&zones[z], 0, 0, ZONE_MOVABLE);
+		break;
+	}
+}
+
+/**
+ * ktierd_top_make_room() - have page cache leave
+ * @top: the nodes of the top tier
+ *
+ * By kswapd, and on each node as far as its high watermark: a little for a round.
+ */
+void ktierd_top_make_room(const nodemask_t *top)
+{
+	int nid;
+
+	for_each_node_mask(nid, *top)
+		if (node_files_once(nid))
+			node_make_room(nid);
 }

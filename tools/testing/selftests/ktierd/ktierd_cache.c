@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ktierd beside the page cache, which takes all DRAM that is free: marked memory that is used does
+ * not make room for it, and takes the place of what was read once, but not of what is read again
+ * and again. Files have holes only, so that reading them reads no disk. Above each test stands what
+ * change in the kernel would make it fail.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktierd_test.h"
+#include "../kselftest_harness.h"
+
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+#define DISK		(64 * MIB)
+#define CHUNK		MIB
+#define HOT		(48 * MIB)
+#define REUSED		(24 * MIB)
+
+/* Far more than what reclaim leaves free, also on a small machine. */
+#define HEADROOM	10
+
+extern char **environ;
+
+/* What a reader shares with the test. */
+struct reader {
+	int fd;
+	off_t size;		/* begin again there; 0: never */
+	bool go;
+	unsigned long chunks;	/* read so far */
+};
+
+FIXTURE(cache) {
+	struct kt_knobs saved;
+	char lru_gen[16];
+	struct kt_zram disk;
+	char dir[32];
+	struct reader *once;
+	struct reader *reused;
+	pid_t once_pid;
+	pid_t reused_pid;
+	int top;
+	int low;
+};
+
+/* What reclaim goes by. */
+FIXTURE_VARIANT(cache) {
+	const char *lru_gen;
+};
+
+FIXTURE_VARIANT_ADD(cache, by_generations) { .lru_gen = "y" };
+FIXTURE_VARIANT_ADD(cache, by_two_lists) { .lru_gen = "n" };
+
+static int run(char *const argv[])
+{
+	int status;
+	pid_t pid;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status ? -1 : 0;
+}
+
+static const char *mount_disk(struct kt_zram *disk, char *dir)
+{
+	char *const mkfs[] = { "mkfs.ext4", "-q", disk->path, NULL };
+	const char *why = kt_zram_make(disk, DISK);
+
+	if (why)
+		return why;
+	if (run(mkfs))
+		return "needs mkfs.ext4";
+	strcpy(dir, "/tmp/ktierd-XXXXXX");
+	if (!mkdtemp(dir)) {
+		dir[0] = 0;
+		return "no directory";
+	}
+	return mount(disk->path, dir, "ext4", 0, NULL) ? "can't mount ext4" : NULL;
+}
+
+static struct reader *make_reader(const char *dir, const char *name, off_t size)
+{
+	struct reader *r = mmap(NULL, kt_page(), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	r->size = size;
+	r->fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (r->fd < 0 || ftruncate(r->fd, size ?: 1L << 40))
+		return NULL;
+	return r;
+}
+
+static int read_chunk(struct reader *r, char *buf)
+{
+	unsigned long chunk = r->chunks;
+
+	if (r->size)
+		chunk %= r->size / CHUNK;
+	if (pread(r->fd, buf, CHUNK, chunk * CHUNK) != CHUNK)
+		return -1;
+	__atomic_store_n(&r->chunks, r->chunks + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* A child, which is made before there is anything that it could share. */
+static void be_reader(struct reader *r)
+{
+	static char buf[CHUNK];
+
+	while (!__atomic_load_n(&r->go, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	while (!read_chunk(r, buf))
+		usleep(r->size ? 20000 : 1000);
+	_exit(1);
+}
+
+static pid_t start_reader(struct reader *r)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		be_reader(r);
+	}
+	return pid;
+}
+
+static void let_read(struct reader *r)
+{
+	__atomic_store_n(&r->go, true, __ATOMIC_RELEASE);
+}
+
+FIXTURE_SETUP(cache)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	self->disk.number = -1;
+	if (why)
+		SKIP(return, "%s", why);
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", HEADROOM));
+	kt_read(LRU_GEN, self->lru_gen, sizeof(self->lru_gen));
+	if (kt_write(LRU_GEN, variant->lru_gen) && variant->lru_gen[0] == 'y')
+		SKIP(return, "no generations in this kernel");
+	why = mount_disk(&self->disk, self->dir);
+	if (why)
+		SKIP(return, "%s", why);
+	self->once = make_reader(self->dir, "once", 0);
+	self->reused = make_reader(self->dir, "reused", REUSED);
+	ASSERT_NE(NULL, self->once);
+	ASSERT_NE(NULL, self->reused);
+	self->once_pid = start_reader(self->once);
+	self->reused_pid = start_reader(self->reused);
+	ASSERT_LT(0, self->once_pid);
+	ASSERT_LT(0, self->reused_pid);
+}
+
+FIXTURE_TEARDOWN(cache)
+{
+	kt_kill(self->once_pid);
+	kt_kill(self->reused_pid);
+	if (self->once)
+		close(self->once->fd);
+	if (self->reused)
+		close(self->reused->fd);
+	if (self->dir[0]) {
+		umount(self->dir);
+		rmdir(self->dir);
+	}
+	if (self->disk.number >= 0)
+		kt_zram_remove(&self->disk);
+	kt_write(LRU_GEN, self->lru_gen);
+	kt_knobs_restore(&self->saved);
+}
+
+static long headroom_kb(int node)
+{
+	return kt_node_kb(node, "MemTotal") * HEADROOM / 100;
+}
+
+/* Let a file fill the top tier, until less than the headroom is free. */
+static bool fill(struct reader *r, int node)
+{
+	char *buf = malloc(CHUNK);
+	long chunks = kt_node_kb(node, "MemTotal") / 1024 * 4;
+	bool full = false;
+
+	while (!full && chunks-- && !read_chunk(r, buf))
+		full = kt_node_kb(node, "MemFree") < headroom_kb(node) * 3 / 4;
+	free(buf);
+	return full;
+}
+
+/* How many pages of a file are in memory. */
+static size_t count_cached(const struct reader *r)
+{
+	size_t nr = r->size / kt_page(), cached = 0, i;
+	unsigned char *there = malloc(nr);
+	void *map = mmap(NULL, r->size, PROT_READ, MAP_SHARED, r->fd, 0);
+
+	if (map != MAP_FAILED && !mincore(map, r->size, there))
+		for (i = 0; i < nr; i++)
+			cached += there[i] & 1;
+	munmap(map, r->size);
+	free(there);
+	return cached;
+}
+
+/*
+ * A file is read that is larger than all memory. Fails if marked pages that are in use go down to
+ * restore the headroom: what they leave is filled by the file, until there are none left.
+ */
+TEST_F_TIMEOUT(cache, drives_nothing_out_that_is_used, KT_TIMEOUT)
+{
+	unsigned long chunks;
+	struct kt_toucher toucher;
+	struct kt_region r;
+
+	ASSERT_EQ(0, kt_region_make(&r, HOT, self->top));
+	r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	ASSERT_EQ(0, kt_mark(&r));
+	ASSERT_TRUE(kt_wait_scans(10));
+	ASSERT_TRUE(fill(self->once, self->top));
+	chunks = self->once->chunks;
+	let_read(self->once);
+	ASSERT_TRUE(kt_wait_scans(100));
+	TH_LOG("%ld KiB free, %ld%% of what is hot in the top tier, %lu MiB read",
+	       kt_node_kb(self->top, "MemFree"), kt_region_percent(&r, KT_ALL, self->top),
+	       __atomic_load_n(&self->once->chunks, __ATOMIC_ACQUIRE) - chunks);
+	EXPECT_LE(KT_NEARLY_ALL, kt_region_percent(&r, KT_ALL, self->top));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&r));
+}
+
+/*
+ * Fails if hot pages stay in the lower tier as long as nobody else frees memory above; or if that
+ * costs what is read again and again.
+ */
+TEST_F_TIMEOUT(cache, gives_way_to_hot_pages, 2 * KT_TIMEOUT)
+{
+	struct kt_toucher toucher;
+	unsigned long chunks;
+	struct kt_region r;
+	size_t cached;
+
+	let_read(self->reused);
+	chunks = 4 * REUSED / CHUNK;
+	ASSERT_TRUE(KT_WAIT(__atomic_load_n(&self->reused->chunks, __ATOMIC_ACQUIRE) > chunks,
+			    KT_PATIENCE));
+	ASSERT_EQ(0, kt_region_make(&r, HOT, self->low));
+	ASSERT_TRUE(fill(self->once, self->top));
+	r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	ASSERT_EQ(0, kt_mark(&r));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&r, KT_ALL, self->top) >= KT_NEARLY_ALL,
+			    2 * KT_PATIENCE));
+	cached = count_cached(self->reused);
+	TH_LOG("%ld KiB free, %ld%% of what is hot in the top tier; %zu of %zu pages cached",
+	       kt_node_kb(self->top, "MemFree"), kt_region_percent(&r, KT_ALL, self->top),
+	       cached, REUSED / kt_page());
+	EXPECT_LE(REUSED / kt_page() * KT_NEARLY_ALL / 100, cached);
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&r));
+}
+
+int main(int argc, char **argv)
+{
+	kt_start();
+	return test_harness_run(argc, argv);
+}
