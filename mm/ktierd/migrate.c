@@ -362,9 +362,10 @@ static void leave_nodes(struct work_struct *work)
 	/* It may have got some of them back. */
 	if (ktierd_owner_limits(mm, &now)) {
 		nodes_andnot(leaving->lost, leaving->lost, now.cpuset);
-		do_migrate_pages(mm, &leaving->lost, &now.cpuset,
-				 ktierd_cpusets_move_all() ? MPOL_MF_MOVE_ALL :
-							     MPOL_MF_MOVE);
+		if (!nodes_empty(leaving->lost))
+			do_migrate_pages(mm, &leaving->lost, &now.cpuset,
+					 ktierd_cpusets_move_all() ?
+					 MPOL_MF_MOVE_ALL : MPOL_MF_MOVE);
 	}
 	mmput(mm);
 	kfree(leaving);
