@@ -118,7 +118,7 @@ static void hot_stay_up(struct __test_metadata *_metadata, struct kt_region *r, 
 	moved = kt_sysfs("pages_promoted") + kt_sysfs("pages_demoted") - moved;
 	returned = kt_sysfs("pages_returned") - returned;
 	EXPECT_GE((long)(r->nr / HOT_STEP * 2 / 5), moved);
-	EXPECT_GE((long)(r->nr / HOT_STEP / 10), returned);
+	EXPECT_GE((long)(r->nr / HOT_STEP / 5), returned);
 }
 
 /* Fails if the one who does not use them has his way. */
