@@ -471,8 +471,8 @@ static void make_plan(struct ktierd_plan *plan,
 			      pages_from(&census->low, KTIERD_LEVEL_PROMOTE));
 		plan->exchange = find_exchange(ranking, census, filling,
 					       shortfall);
-		plan->lacks = filling - min(filling, now);
-		filling -= plan->lacks;
+		plan->lacks = min(filling - min(filling, now), census->may_move);
+		filling = min(filling, now);
 	}
 
 	set_quota(&plan->promote, filling + plan->exchange, census->may_move);

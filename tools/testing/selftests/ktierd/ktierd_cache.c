@@ -31,7 +31,7 @@
 /* Far more than what reclaim leaves free, also on a small machine. */
 #define HEADROOM	10
 
-extern char **environ;
+#define DIR_SIZE	32
 
 /* What a reader shares with the test. */
 struct reader {
@@ -45,7 +45,7 @@ FIXTURE(cache) {
 	struct kt_knobs saved;
 	char lru_gen[16];
 	struct kt_zram disk;
-	char dir[32];
+	char dir[DIR_SIZE];
 	struct reader *once;
 	struct reader *reused;
 	pid_t once_pid;
@@ -82,7 +82,7 @@ static const char *mount_disk(struct kt_zram *disk, char *dir)
 		return why;
 	if (run(mkfs))
 		return "needs mkfs.ext4";
-	strcpy(dir, "/tmp/ktierd-XXXXXX");
+	snprintf(dir, DIR_SIZE, "/tmp/ktierd-XXXXXX");
 	if (!mkdtemp(dir)) {
 		dir[0] = 0;
 		return "no directory";
