@@ -239,7 +239,7 @@ TEST_F_TIMEOUT(cache, drives_nothing_out_that_is_used, KT_TIMEOUT)
 	ASSERT_TRUE(fill(self->once, self->top));
 	chunks = self->once->chunks;
 	let_read(self->once);
-	ASSERT_TRUE(kt_wait_scans(100));
+	ASSERT_TRUE(kt_wait_scans(50));
 	TH_LOG("%ld KiB free, %ld%% of what is hot in the top tier, %lu MiB read",
 	       kt_node_kb(self->top, "MemFree"), kt_region_percent(&r, KT_ALL, self->top),
 	       __atomic_load_n(&self->once->chunks, __ATOMIC_ACQUIRE) - chunks);
