@@ -28,6 +28,7 @@
 #include <linux/pagewalk.h>
 #include <linux/sched/clock.h>
 #include <linux/tracepoint-defs.h>
+#include <linux/vm_event_item.h>
 #include <linux/xarray.h>
 
 #include "../mm_slot.h"
@@ -511,6 +512,7 @@ static inline u64 ktierd_held_since(void)
 }
 
 /* ktierd.c */
+u64 ktierd_nr_events(enum vm_event_item item);
 void ktierd_arrived(void);
 u32 ktierd_round_nr(void);
 struct ktierd_budget *ktierd_budget(void);
@@ -617,8 +619,7 @@ bool ktierd_tiers(nodemask_t *top);
 u64 ktierd_node_room(int nid);
 u64 ktierd_node_free_about(int nid);
 bool ktierd_node_takes(int nid);
-void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *later,
-		     u64 *shortfall);
+void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census);
 void ktierd_top_make_room(const nodemask_t *top);
 
 /* share.c */

@@ -309,7 +309,13 @@ static void begin_tick(unsigned int interval)
 			tick_start_ms + (u64)ticks * round.tick_ms;
 }
 
-static u64 nr_events(enum vm_event_item item)
+/**
+ * ktierd_nr_events() - how often has something happened since boot?
+ * @item: what
+ *
+ * Return: the sum over all processors, also those that are offline.
+ */
+u64 ktierd_nr_events(enum vm_event_item item)
 {
 	u64 nr = 0;
 	int cpu;
@@ -325,7 +331,7 @@ static u64 nr_events(enum vm_event_item item)
  */
 static bool reclaim_active(void)
 {
-	u64 now = nr_events(PGSCAN_ANON) + nr_events(PGSCAN_FILE);
+	u64 now = ktierd_nr_events(PGSCAN_ANON) + ktierd_nr_events(PGSCAN_FILE);
 	static u64 before;
 	bool active = now != before;
 
@@ -339,7 +345,7 @@ static bool reclaim_active(void)
  */
 static bool others_move(void)
 {
-	u64 now = nr_events(PGMIGRATE_SUCCESS) - ktierd_pages_promoted() -
+	u64 now = ktierd_nr_events(PGMIGRATE_SUCCESS) - ktierd_pages_promoted() -
 		  ktierd_pages_demoted();
 	static u64 before;
 	u64 pages = 0;
@@ -499,8 +505,7 @@ static void make_plan(void)
 	struct ktierd_plan *plan = &everyone.plan;
 	u64 now = now_ms();
 
-	ktierd_top_room(&round.top, &census->room, &census->room_later,
-			&census->shortfall);
+	ktierd_top_room(&round.top, census);
 	census->may_move = may_move();
 	census->write_weight = round.write_weight;
 	ktierd_policy_plan(&everyone, min(now - last_round_ms, (u64)UINT_MAX));
@@ -520,6 +525,8 @@ static void make_plan(void)
 	if (READ_ONCE(ktierd_tunables.migrate_mbps))
 		ktierd_count_fail(NULL, KTIERD_RATE, plan->promote.over_rate +
 				  plan->demote.over_rate);
+	ktierd_count_fail(NULL, KTIERD_NO_ROOM,
+			  plan->lacks - min(plan->lacks, plan->exchange));
 }
 
 static void migrate(void)

@@ -127,6 +127,20 @@ void ktierd_policy_begin(struct ktierd_budget *budget)
 	memset(&budget->census, 0, sizeof(budget->census));
 }
 
+/*
+ * How many pages go down for the headroom.  Those in use do not for what page cache
+ * could leave as well: it would take their place, until none was left.
+ */
+static u64 find_shortfall(const struct ktierd_census *census)
+{
+	u64 all = pages_from(&census->top, 0);
+	u64 unused = all - pages_from(&census->top, KTIERD_LEVEL_PROMOTE);
+	u64 files = min(census->shortfall, census->shortfall_files);
+
+	return max(min(census->shortfall, unused),
+		   min(census->shortfall - files, all));
+}
+
 /**
  * ktierd_policy_capacity() - what of the top tier marked memory may fill
  * @census: the state of things
@@ -137,7 +151,7 @@ u64 ktierd_policy_capacity(const struct ktierd_census *census)
 {
 	u64 top = pages_from(&census->top, 0);
 
-	return top + census->room - min(top, census->shortfall);
+	return top + census->room - min(top, find_shortfall(census));
 }
 
 /* By more than three times the root of what was expected. */
@@ -454,7 +468,7 @@ static void make_plan(struct ktierd_plan *plan,
 		      const struct ktierd_census *census, bool sure)
 {
 	u64 now = census->room - min(census->room, census->room_later);
-	u64 shortfall, filling = 0, down;
+	u64 shortfall = find_shortfall(census), filling = 0, hot, down;
 	unsigned int i, cell;
 
 	for (i = 0; i < KTIERD_CELLS; i++) {
@@ -463,16 +477,15 @@ static void make_plan(struct ktierd_plan *plan,
 	}
 	plan->hot = find_hot(census);
 
-	shortfall = min(census->shortfall, pages_from(&census->top, 0));
 	plan->exchange = 0;
 	plan->lacks = 0;
 	if (sure) {
-		filling = min(census->room,
-			      pages_from(&census->low, KTIERD_LEVEL_PROMOTE));
+		hot = pages_from(&census->low, KTIERD_LEVEL_PROMOTE);
+		hot = min(hot, census->room);
+		filling = min(hot, now);
+		plan->lacks = min(hot - filling, census->may_move);
 		plan->exchange = find_exchange(ranking, census, filling,
 					       shortfall);
-		plan->lacks = min(filling - min(filling, now), census->may_move);
-		filling = min(filling, now);
 	}
 
 	set_quota(&plan->promote, filling + plan->exchange, census->may_move);
@@ -513,7 +526,8 @@ void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms)
 	pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
 	if (census->nr_fresh > pages / UNSTABLE_PART)
 		record->calm = 0;
-	if (budget->plan.exchange + census->nr_fresh > pages / UNSTABLE_PART)
+	if (budget->plan.exchange + budget->plan.lacks + census->nr_fresh >
+	    pages / UNSTABLE_PART)
 		record->stable_ms = 0;
 }
 

@@ -42,9 +42,11 @@
  * @nr_touched: pages that were touched, a huge one being many
  * @nr_fresh: pages of tables that were not known before
  * @window_us: length of the window
- * @room: pages that promotion may take without touching the headroom
- * @room_later: those of them that others have to leave before
- * @shortfall: pages by which the headroom of some node is not there
+ * @room: pages that promotion may take: what is free, or page cache that was used once,
+ *	beyond the headroom
+ * @room_later: those of them that page cache has to leave before
+ * @shortfall: how much less than the headroom of some node that is
+ * @shortfall_files: what of that other page cache could leave
  * @may_move: pages a direction may move this time, by the rate limit
  * @write_weight: how many reads a write is worth
  */
@@ -62,6 +64,7 @@ struct ktierd_census {
 	u64 room;
 	u64 room_later;
 	u64 shortfall;
+	u64 shortfall_files;
 	u64 may_move;
 	unsigned int write_weight;
 };
@@ -115,7 +118,8 @@ struct ktierd_quota {
  * @hot: the level from which on a page counts as hot: that from which on
  *	everything fits into the top tier, but at least KTIERD_LEVEL_PROMOTE
  * @exchange: pages that go up against others that go down
- * @lacks: pages that would go up if others had left the room for them
+ * @lacks: pages that would go up, as fast as they may, if page cache had left the
+ *	room for them; some of them do in exchange
  * @promote: highest rank first: ranks above @promote.rank, and some at it
  * @demote: lowest rank first: ranks below @demote.rank, and some at it
  */

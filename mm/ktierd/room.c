@@ -2,10 +2,10 @@
 /*
  * How much of a node is free for what ktierd moves.
  *
- * DRAM is to have its headroom for others.  But page cache takes all that is free
- * and gives it back when somebody allocates.  So what of it was used once counts
- * with what is free: demotion would go on making room for it until no marked page
- * was left, and promotion would wait for room that nobody makes.
+ * DRAM is to have its headroom for others.  But page cache takes all that is free.
+ * So what of it was used once counts with what is free, and promotion may take its
+ * place: demotion would go on making room for it until no marked page was left, and
+ * nobody else makes room for what is promoted.
  */
 
 #include <linux/math.h>
@@ -22,6 +22,9 @@
  * a demotion.
  */
 #define KTIERD_SLACK_PAGES	(SZ_4M / PAGE_SIZE)
+
+/* So many rounds page cache is left alone if others pay for it. */
+#define KTIERD_PAY_REST		64U
 
 static u64 node_managed(int nid)
 {
@@ -97,24 +100,39 @@ static u64 node_free_for_us(int nid, u64 headroom)
 	return node_free(nid) + min3(node_at_hand(nid), headroom / 4, spare);
 }
 
+static u64 node_unclean(struct pglist_data *pgdat)
+{
+	return node_page_state(pgdat, NR_FILE_DIRTY) +
+	       node_page_state(pgdat, NR_WRITEBACK);
+}
+
 /*
- * Page cache that was used once, as far as reclaim knows.  It takes nothing else as
- * long as there is more of it than it wants beside what is used again: see
- * inactive_is_low().
+ * Page cache that was used once, as far as reclaim knows, and is in nobody's page
+ * tables, so that it is not marked.  Not more than there is beyond as much as was used
+ * again: that far reclaim has enough of it, and leaves the rest alone.
  */
 static u64 node_files_once(int nid)
 {
 	struct pglist_data *pgdat = NODE_DATA(nid);
-	u64 active = node_page_state(pgdat, NR_ACTIVE_FILE);
 	u64 once = node_page_state(pgdat, NR_INACTIVE_FILE);
-	u64 ratio = int_sqrt(10 * ((active + once) >> (30 - PAGE_SHIFT))) ?: 1;
-	u64 kept = active / ratio + node_page_state(pgdat, NR_FILE_DIRTY) +
-		   node_page_state(pgdat, NR_WRITEBACK);
+	u64 kept = node_page_state(pgdat, NR_ACTIVE_FILE) +
+		   node_page_state(pgdat, NR_FILE_MAPPED) + node_unclean(pgdat);
 
 	return once - min(once, kept);
 }
 
-/* What can be had without going where only those go who may reclaim. */
+/* And all else that could leave, whoever uses it. */
+static u64 node_files_more(int nid)
+{
+	struct pglist_data *pgdat = NODE_DATA(nid);
+	u64 files = node_page_state(pgdat, NR_ACTIVE_FILE) +
+		    node_page_state(pgdat, NR_INACTIVE_FILE);
+	u64 kept = node_files_once(nid) + node_unclean(pgdat);
+
+	return files - min(files, kept);
+}
+
+/* What can be had above the low watermarks, beyond which only those go who must. */
 static u64 node_spare(int nid)
 {
 	struct zone *zones = NODE_DATA(nid)->node_zones;
@@ -126,7 +144,8 @@ static u64 node_spare(int nid)
 			continue;
 		free = zone_page_state_snapshot(&zones[z], NR_FREE_PAGES);
 		kept = low_wmark_pages(&zones[z]) +
-		       zones[z].lowmem_reserve[ZONE_MOVABLE];
+		       zones[z].lowmem_reserve[ZONE_MOVABLE] +
+		       READ_ONCE(zones[z].nr_free_highatomic);
 		pages += free - min(free, kept);
 	}
 	return pages;
@@ -178,32 +197,40 @@ bool ktierd_node_takes(int nid)
 	return ktierd_node_free_about(nid) > node_managed(nid) / 1024;
 }
 
+/* How much of a node promotion may take, and what of that is not free yet. */
+static u64 node_promise(int nid, u64 *later)
+{
+	u64 headroom = node_headroom(nid);
+	u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
+	u64 free = node_free_for_us(nid, headroom) + node_files_once(nid);
+	u64 room = free - min(free, headroom + slack);
+
+	*later = room - min(room, node_spare(nid));
+	return room;
+}
+
 /**
  * ktierd_top_room() - what is free in the top tier
  * @top: its nodes
- * @room: pages that promotion may take
- * @later: those of them that page cache has to leave before
- * @shortfall: pages by which nodes fall short of their headroom
+ * @census: the room and the shortfall are written there
  */
-void ktierd_top_room(const nodemask_t *top, u64 *room, u64 *later,
-		     u64 *shortfall)
+void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census)
 {
+	u64 headroom, free, missing, later;
 	int nid;
 
-	*room = 0;
-	*later = 0;
-	*shortfall = 0;
+	census->room = 0;
+	census->room_later = 0;
+	census->shortfall = 0;
+	census->shortfall_files = 0;
 	for_each_node_mask(nid, *top) {
-		u64 headroom = node_headroom(nid);
-		u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
-		u64 free = node_free_for_us(nid, headroom) +
-			   node_files_once(nid);
-		u64 here = free - min(free, headroom + slack);
-
-		if (free < headroom)
-			*shortfall += headroom - free;
-		*room += here;
-		*later += here - min(here, node_spare(nid));
+		headroom = node_headroom(nid);
+		free = node_free_for_us(nid, headroom) + node_files_once(nid);
+		missing = headroom - min(headroom, free);
+		census->shortfall += missing;
+		census->shortfall_files += min(missing, node_files_more(nid));
+		census->room += node_promise(nid, &later);
+		census->room_later += later;
 	}
 }
 
@@ -220,17 +247,43 @@ static void node_make_room(int nid)
 	}
 }
 
+/*
+ * Has reclaim, since this was asked last, taken more than a few pages that are not
+ * page cache?  It does if what was used once is protected, or if there are many
+ * cgroups with a little each.
+ */
+static bool others_pay(void)
+{
+	static u64 anon_before, files_before;
+	u64 anon = ktierd_nr_events(PGSTEAL_ANON);
+	u64 files = ktierd_nr_events(PGSTEAL_FILE);
+	bool pay = (s64)(anon - anon_before) > (s64)(files - files_before) / 8;
+
+	anon_before = anon;
+	files_before = files;
+	return pay;
+}
+
 /**
- * ktierd_top_make_room() - have page cache leave
+ * ktierd_top_make_room() - have page cache leave that was used once
  * @top: the nodes of the top tier
  *
  * By kswapd, and on each node as far as its high watermark: a little for a round.
+ * If others pay for it, or anybody's memory is reclaimed anyway, less and less often.
  */
 void ktierd_top_make_room(const nodemask_t *top)
 {
+	static unsigned int rest, backoff;
+	u64 later;
 	int nid;
 
+	if (rest) {
+		rest--;
+		return;
+	}
+	backoff = others_pay() ? clamp(backoff * 2, 1U, KTIERD_PAY_REST) : 0;
+	rest = backoff;
 	for_each_node_mask(nid, *top)
-		if (node_files_once(nid))
+		if (node_promise(nid, &later) && later)
 			node_make_room(nid);
 }

@@ -143,19 +143,41 @@ static void free_room_is_filled_before_anything_goes_down(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, plan->demote.pages, 10);
 }
 
-/* Nor does anything go down for what waits. */
-static void room_that_others_have_to_leave_is_filled_later(struct kunit *test)
+/* And what can is exchanged meanwhile. */
+static void room_that_page_cache_has_to_leave_is_filled_later(struct kunit *test)
 {
 	watch_usual();
 	census->room = 30;
 	census->room_later = 20;
-	census->top.nr[WARM][0] = 50;
 	census->low.nr[HOTTEST][0] = 40;
 	make_plan();
 
-	KUNIT_EXPECT_EQ(test, plan->promote.pages, 20);
-	KUNIT_EXPECT_EQ(test, plan->demote.pages, 10);
+	KUNIT_EXPECT_EQ(test, plan->promote.pages, 10);
 	KUNIT_EXPECT_EQ(test, plan->lacks, 20);
+
+	census->top.nr[WARM][0] = 5;
+	make_plan();
+	KUNIT_EXPECT_EQ(test, plan->promote.pages, 15);
+	KUNIT_EXPECT_EQ(test, plan->demote.pages, 5);
+	KUNIT_EXPECT_EQ(test, plan->lacks, 20);
+}
+
+static void used_pages_stay_where_page_cache_could_leave(struct kunit *test)
+{
+	watch_usual();
+	census->shortfall = 30;
+	census->shortfall_files = 30;
+	census->top.nr[HOTTEST][0] = 40;
+	census->top.nr[1][0] = 5;
+	make_plan();
+	KUNIT_EXPECT_EQ(test, plan->demote.pages, 5);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 40);
+
+	/* But they go for what it could not. */
+	census->shortfall_files = 18;
+	make_plan();
+	KUNIT_EXPECT_EQ(test, plan->demote.pages, 12);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 33);
 }
 
 static void nothing_is_lacking_for_what_is_not_there(struct kunit *test)
@@ -1139,7 +1161,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(least_worth_make_room_first),
 	KUNIT_CASE(most_worth_go_up_first),
 	KUNIT_CASE(free_room_is_filled_before_anything_goes_down),
-	KUNIT_CASE(room_that_others_have_to_leave_is_filled_later),
+	KUNIT_CASE(room_that_page_cache_has_to_leave_is_filled_later),
+	KUNIT_CASE(used_pages_stay_where_page_cache_could_leave),
 	KUNIT_CASE(nothing_is_lacking_for_what_is_not_there),
 	KUNIT_CASE(free_room_is_filled_across_cells),
 	KUNIT_CASE(equally_worth_pages_fill_free_room_and_no_more),

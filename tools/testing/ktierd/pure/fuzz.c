@@ -187,7 +187,9 @@ static void set_cells(struct input *input)
 		(&census->written.nr[0][0])[cell] = random_cell(&seed, bits);
 	}
 	census->room = 0;
+	census->room_later = 0;
 	census->shortfall = 0;
+	census->shortfall_files = 0;
 	census->may_move = U64_MAX;
 }
 
@@ -195,7 +197,9 @@ static void set_cells(struct input *input)
 static void set_limits(struct input *input)
 {
 	census->room = take(input, take_number(input, 5));
+	census->room_later = take(input, take_number(input, 5));
 	census->shortfall = take(input, take_number(input, 5));
+	census->shortfall_files = take(input, take_number(input, 5));
 	census->may_move = take(input, take_number(input, 8));
 	census->nr_touched = take(input, take_number(input, 5));
 	census->nr_fresh = take(input, take_number(input, 5));
