@@ -18,7 +18,8 @@
  * @sample_window_ms: time between clearing and reading accessed bits; 0: tuned
  * @cpu_percent: of one CPU, at most, for scanning
  * @cold_age_ms: idle this long is cold and demoted at any rate; 0: never so
- * @headroom_percent: of each top-tier node that promotion leaves free
+ * @headroom_percent: of each top-tier node that promotion leaves free, or to page
+ *	cache that was used once
  * @migrate_mbps: MiB a second and direction; 0: sample, count and move nothing
  * @write_weight: how many reads a write is worth; 0: dirty bits are left alone
  *

@@ -10,8 +10,9 @@
  * anyone at once.
  *
  * Pages are allocated at the target or not at all.  Promotion never goes into
- * reclaim, nor below the headroom.  Demotion wakes the target's kswapd, so that
- * a lower tier that is full makes room for a later try.
+ * reclaim, nor below the low watermarks, nor into the headroom (see room.c).
+ * Demotion wakes the target's kswapd, so that a lower tier that is full makes room
+ * for a later try.
  */
 
 #include <linux/error-injection.h>

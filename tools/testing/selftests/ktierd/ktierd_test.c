@@ -951,6 +951,12 @@ int kt_leave_free(int node, long free_kb)
 	return 0;
 }
 
+/* As far as it is clean and nobody has it mapped. */
+void kt_drop_page_cache(void)
+{
+	kt_write("/proc/sys/vm/drop_caches", "1");
+}
+
 /*
  * Processes
  */

@@ -176,6 +176,7 @@ unsigned long kt_touch_stop(struct kt_toucher *t);
 
 int kt_take(int node, long kb);
 int kt_leave_free(int node, long free_kb);
+void kt_drop_page_cache(void);
 void kt_shorten_cpu_lists(void);
 void kt_lengthen_cpu_lists(void);
 void kt_restore_cpu_lists(void);
