@@ -8,9 +8,9 @@
  * nobody else makes room for what is promoted.
  */
 
-#include <linux/math.h>
+#include <linux/mm.h>
 #include <linux/mmzone.h>
-#include <linux/swap.h>
+#include <linux/sizes.h>
 #include <linux/vmstat.h>
 
 #include "../internal.h"
@@ -132,6 +132,12 @@ static u64 node_files_more(int nid)
 	return files - min(files, kept);
 }
 
+/* What there is for the headroom, and for what is promoted beyond it. */
+static u64 node_usable(int nid, u64 headroom)
+{
+	return node_free_for_us(nid, headroom) + node_files_once(nid);
+}
+
 /* What can be had above the low watermarks, beyond which only those go who must. */
 static u64 node_spare(int nid)
 {
@@ -155,14 +161,14 @@ static u64 node_spare(int nid)
  * ktierd_node_room() - how many pages may be promoted to a node now?
  * @nid: a top-tier node
  *
- * Return: pages beyond the headroom, that are free.
+ * Return: pages that are free, of those that are usable beyond the headroom.
  */
 u64 ktierd_node_room(int nid)
 {
 	u64 headroom = node_headroom(nid);
-	u64 free = node_free_for_us(nid, headroom) + node_files_once(nid);
+	u64 usable = node_usable(nid, headroom);
 
-	return min(free - min(free, headroom), node_spare(nid));
+	return min(usable - min(usable, headroom), node_spare(nid));
 }
 
 /**
@@ -197,16 +203,18 @@ bool ktierd_node_takes(int nid)
 	return ktierd_node_free_about(nid) > node_managed(nid) / 1024;
 }
 
-/* How much of a node promotion may take, and what of that is not free yet. */
-static u64 node_promise(int nid, u64 *later)
+/* Of what promotion may take: how much is not free yet? */
+static u64 node_later(int nid, u64 room)
 {
-	u64 headroom = node_headroom(nid);
-	u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
-	u64 free = node_free_for_us(nid, headroom) + node_files_once(nid);
-	u64 room = free - min(free, headroom + slack);
+	return room - min(room, node_spare(nid));
+}
 
-	*later = room - min(room, node_spare(nid));
-	return room;
+/* How much of a node promotion may take. */
+static u64 node_promise(u64 usable, u64 headroom)
+{
+	u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
+
+	return usable - min(usable, headroom + slack);
 }
 
 /**
@@ -216,7 +224,7 @@ static u64 node_promise(int nid, u64 *later)
  */
 void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census)
 {
-	u64 headroom, free, missing, later;
+	u64 headroom, usable, missing, room;
 	int nid;
 
 	census->room = 0;
@@ -225,12 +233,13 @@ void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census)
 	census->shortfall_files = 0;
 	for_each_node_mask(nid, *top) {
 		headroom = node_headroom(nid);
-		free = node_free_for_us(nid, headroom) + node_files_once(nid);
-		missing = headroom - min(headroom, free);
+		usable = node_usable(nid, headroom);
+		missing = headroom - min(headroom, usable);
 		census->shortfall += missing;
 		census->shortfall_files += min(missing, node_files_more(nid));
-		census->room += node_promise(nid, &later);
-		census->room_later += later;
+		room = node_promise(usable, headroom);
+		census->room += room;
+		census->room_later += node_later(nid, room);
 	}
 }
 
@@ -248,8 +257,8 @@ static void node_make_room(int nid)
 }
 
 /*
- * Has reclaim, since this was asked last, taken more than a few pages that are not
- * page cache?  It does if what was used once is protected, or if there are many
+ * Has reclaim, since this was asked last, taken more than an eighth as many pages that
+ * are not page cache as are?  It does if what was used once is protected, or if there are many
  * cgroups with a little each.
  */
 static bool others_pay(void)
@@ -274,7 +283,7 @@ static bool others_pay(void)
 void ktierd_top_make_room(const nodemask_t *top)
 {
 	static unsigned int rest, backoff;
-	u64 later;
+	u64 headroom, room;
 	int nid;
 
 	if (rest) {
@@ -283,7 +292,10 @@ void ktierd_top_make_room(const nodemask_t *top)
 	}
 	backoff = others_pay() ? clamp(backoff * 2, 1U, KTIERD_PAY_REST) : 0;
 	rest = backoff;
-	for_each_node_mask(nid, *top)
-		if (node_promise(nid, &later) && later)
+	for_each_node_mask(nid, *top) {
+		headroom = node_headroom(nid);
+		room = node_promise(node_usable(nid, headroom), headroom);
+		if (node_later(nid, room))
 			node_make_room(nid);
+	}
 }

@@ -179,31 +179,29 @@ bool do_file_write(struct worker *me)
  * pages.
  */
 
-bool do_disk_read(struct worker *me)
+static struct range perhaps_newer_range(struct worker *me)
 {
-	struct range range;
+	struct range range = some_range(me, MAX_RANGE);
 
-	if (!is_file(me))
-		return false;
-	range = some_range(me, MAX_RANGE);
 	record_range(me, range);
 	if (below(me, 2))
 		write_some(me, range);
-	read_range(me, me->region.disk, range);
+	return range;
+}
+
+bool do_disk_read(struct worker *me)
+{
+	if (!is_file(me))
+		return false;
+	read_range(me, me->region.disk, perhaps_newer_range(me));
 	return true;
 }
 
 bool do_disk_write(struct worker *me)
 {
-	struct range range;
-
 	if (!is_file(me))
 		return false;
-	range = some_range(me, MAX_RANGE);
-	record_range(me, range);
-	if (below(me, 2))
-		write_some(me, range);
-	write_range(me, me->region.disk, range, PAGE_SIZE);
+	write_range(me, me->region.disk, perhaps_newer_range(me), PAGE_SIZE);
 	return true;
 }
 

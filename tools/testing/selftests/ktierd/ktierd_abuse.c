@@ -983,7 +983,6 @@ struct vast {
 	size_t closed;
 };
 
-#define KMEMLEAK	"/sys/kernel/debug/kmemleak"	/* of a kernel that checks itself */
 #define TIB		(1024 * 1024 * MIB)
 #define SPARE_MAPPINGS	200
 
@@ -1032,7 +1031,7 @@ TEST_F_TIMEOUT(cost, many_mappings_and_much_address_space_hold_nobody_up, KT_TIM
 	printf("# %zu mappings: %ld rounds, %.2f ms of CPU time each, %ld ms for moving\n",
 	       v.mappings, scans, (double)scan_ms / scans, migrate_ms);
 	/* Checks of page tables make moves dearer than looks. */
-	EXPECT_GT(scan_ms, (access(KMEMLEAK, F_OK) ? 20 : 10) * migrate_ms);
+	EXPECT_GT(scan_ms, (access(KT_KMEMLEAK, F_OK) ? 20 : 10) * migrate_ms);
 	kt_kill(child);
 	EXPECT_TRUE(KT_WAIT(kt_sysfs("processes") == processes, KT_PATIENCE));
 }

@@ -107,18 +107,20 @@ static void hot_stay_up(struct __test_metadata *_metadata, struct kt_region *r, 
 {
 	long moved, returned;
 
+	/* Who gets no processor for a second is not to be taken for idle. */
+	ASSERT_EQ(0, kt_set_sysctl("cold_age_ms", 3000));
 	EXPECT_TRUE(KT_WAIT(kt_region_percent(r, KT_HOT, top) >= KT_NEARLY_ALL &&
 			    kt_region_percent(r, KT_IDLE, low) >= KT_NEARLY_ALL, KT_PATIENCE));
 	moved = kt_sysfs("pages_promoted") + kt_sysfs("pages_demoted");
 	returned = kt_sysfs("pages_returned");
 	/* For two cold ages, or more. */
-	EXPECT_TRUE(kt_wait_scans(20));
+	EXPECT_TRUE(kt_wait_scans(60));
 	EXPECT_LE(KT_NEARLY_ALL, kt_region_percent(r, KT_HOT, top));
 	EXPECT_LE(KT_NEARLY_ALL, kt_region_percent(r, KT_IDLE, low));
 	moved = kt_sysfs("pages_promoted") + kt_sysfs("pages_demoted") - moved;
 	returned = kt_sysfs("pages_returned") - returned;
 	EXPECT_GE((long)(r->nr / HOT_STEP * 2 / 5), moved);
-	EXPECT_GE((long)(r->nr / HOT_STEP / 5), returned);
+	EXPECT_GE((long)(r->nr / HOT_STEP / 10), returned);
 }
 
 /* Fails if the one who does not use them has his way. */

@@ -25,6 +25,7 @@
 
 #define KT_SYSFS	"/sys/kernel/mm/ktierd/"
 #define KT_SYSCTL	"/proc/sys/vm/ktierd_"
+#define KT_KMEMLEAK	"/sys/kernel/debug/kmemleak"	/* of a kernel that checks itself */
 #define MIB		(1024UL * 1024)
 
 /* Percent: some pages may be isolated, or in a batch on the way to the LRU, at any one look. */
