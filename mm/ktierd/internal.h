@@ -642,6 +642,7 @@ void ktierd_migrate_demote(struct ktierd_slot *slot,
 void ktierd_migrate_promote(struct ktierd_slot *slot,
 			    const struct ktierd_round *round);
 u64 ktierd_migrate_ns(void);
+bool ktierd_huge_lacked(void);
 void ktierd_count_fail(struct ktierd_slot *slot, enum ktierd_fail why,
 		       u64 nr_pages);
 u64 ktierd_pages_promoted(void);

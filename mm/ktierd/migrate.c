@@ -112,6 +112,9 @@ const char * const ktierd_fail_names[KTIERD_NR_FAILS] = {
 	[KTIERD_PARTIAL]	= "partial",
 };
 
+/* Whether a huge page that should have come up has found no room. */
+static bool huge_lacked;
+
 static atomic64_t pages_promoted;
 static atomic64_t pages_demoted;
 static atomic64_t pages_returned;
@@ -250,11 +253,27 @@ static struct folio *dst_alloc(struct folio *src, unsigned long private)
 	if (dst_has_room(dst, 1U << order))
 		folio = __folio_alloc_node(dst_gfp(dst, order), order,
 					   dst->nid);
-	if (folio)
+	if (folio) {
 		dst->nr_pages += 1U << order;
-	else
-		dst->no_room = true;
-	return folio;
+		return folio;
+	}
+	dst->no_room = true;
+	if (dst->promote && 1U << order == KTIERD_BLOCK_PAGES)
+		WRITE_ONCE(huge_lacked, true);
+	return NULL;
+}
+
+/**
+ * ktierd_huge_lacked() - was there no room above for a huge page?
+ *
+ * Return: true if so since this was asked last.
+ */
+bool ktierd_huge_lacked(void)
+{
+	bool lacked = READ_ONCE(huge_lacked);
+
+	WRITE_ONCE(huge_lacked, false);
+	return lacked;
 }
 
 static void dst_put(struct folio *folio, unsigned long private)

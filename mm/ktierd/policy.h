@@ -45,8 +45,8 @@
  * @room: pages that promotion may take: what is free, or page cache that was used once,
  *	beyond the headroom
  * @room_later: those of them that page cache has to leave before
- * @shortfall: how much less than the headroom of some node that is
- * @shortfall_files: what of that other page cache could leave
+ * @shortfall: what each node lacks of its headroom, added up
+ * @shortfall_files: what of that other page cache could leave, sooner or later
  * @may_move: pages a direction may move this time, by the rate limit
  * @write_weight: how many reads a write is worth
  */

@@ -8,9 +8,11 @@
  * nobody else makes room for what is promoted.
  */
 
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sizes.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
 
 #include "../internal.h"
@@ -23,7 +25,7 @@
  */
 #define KTIERD_SLACK_PAGES	(SZ_4M / PAGE_SIZE)
 
-/* So many rounds page cache is left alone if others pay for it. */
+/* If others pay for it, page cache is left alone for up to so many of our requests. */
 #define KTIERD_PAY_REST		64U
 
 static u64 node_managed(int nid)
@@ -37,7 +39,10 @@ static u64 node_managed(int nid)
 	return pages;
 }
 
-/* Below the high watermarks kswapd is awake, and works against us. */
+/*
+ * Below the high watermarks kswapd is awake, and works against us.  They are not
+ * boosted here: that lasts for a moment, and nothing is to be demoted for it.
+ */
 static u64 node_watermarks(int nid)
 {
 	struct zone *zones = NODE_DATA(nid)->node_zones;
@@ -45,7 +50,7 @@ static u64 node_watermarks(int nid)
 	int z;
 
 	for (z = 0; z < MAX_NR_ZONES; z++)
-		pages += high_wmark_pages(&zones[z]);
+		pages += zones[z]._watermark[WMARK_HIGH];
 	return pages;
 }
 
@@ -92,7 +97,10 @@ static u64 node_free(int nid)
 	return pages;
 }
 
-/* But others can't be given them, and kswapd does not count them. */
+/*
+ * What processors keep at hand can't be given to others, and kswapd does not count
+ * it.  So it is no more than a part of the headroom, and not of the watermarks.
+ */
 static u64 node_free_for_us(int nid, u64 headroom)
 {
 	u64 spare = headroom - min(headroom, node_watermarks(nid));
@@ -100,36 +108,43 @@ static u64 node_free_for_us(int nid, u64 headroom)
 	return node_free(nid) + min3(node_at_hand(nid), headroom / 4, spare);
 }
 
-static u64 node_unclean(struct pglist_data *pgdat)
+/*
+ * Shared memory counts as mapped, and is not on the lists of page cache.  How much
+ * of it is mapped nobody knows: all of it, we assume.
+ */
+static u64 node_mapped_files(struct pglist_data *pgdat)
 {
-	return node_page_state(pgdat, NR_FILE_DIRTY) +
-	       node_page_state(pgdat, NR_WRITEBACK);
+	u64 mapped = node_page_state(pgdat, NR_FILE_MAPPED);
+	u64 shmem = node_page_state(pgdat, NR_SHMEM);
+
+	return mapped - min(mapped, shmem);
 }
 
 /*
- * Page cache that was used once, as far as reclaim knows, and is in nobody's page
- * tables, so that it is not marked.  Not more than there is beyond as much as was used
- * again: that far reclaim has enough of it, and leaves the rest alone.
+ * Page cache that was used once, as far as reclaim knows, is clean, and is in nobody's
+ * page tables: what is marked is in one.  Not more than there is beyond as much as was
+ * used again: below that, at the latest, reclaim takes other memory as well.
  */
 static u64 node_files_once(int nid)
 {
 	struct pglist_data *pgdat = NODE_DATA(nid);
 	u64 once = node_page_state(pgdat, NR_INACTIVE_FILE);
 	u64 kept = node_page_state(pgdat, NR_ACTIVE_FILE) +
-		   node_page_state(pgdat, NR_FILE_MAPPED) + node_unclean(pgdat);
+		   node_page_state(pgdat, NR_FILE_DIRTY) +
+		   node_page_state(pgdat, NR_WRITEBACK) +
+		   node_mapped_files(pgdat);
 
 	return once - min(once, kept);
 }
 
-/* And all else that could leave, whoever uses it. */
+/* All other page cache: it could leave sooner or later, whoever uses it. */
 static u64 node_files_more(int nid)
 {
 	struct pglist_data *pgdat = NODE_DATA(nid);
 	u64 files = node_page_state(pgdat, NR_ACTIVE_FILE) +
 		    node_page_state(pgdat, NR_INACTIVE_FILE);
-	u64 kept = node_files_once(nid) + node_unclean(pgdat);
 
-	return files - min(files, kept);
+	return files - min(files, node_files_once(nid));
 }
 
 /* What there is for the headroom, and for what is promoted beyond it. */
@@ -194,7 +209,7 @@ u64 ktierd_node_free_about(int nid)
  * ktierd_node_takes() - does a node take what is demoted?
  * @nid: a node of a lower tier
  *
- * Asked for under the page-table lock: not each processor is.
+ * Asked under the page-table lock, so what each processor has not added is left out.
  *
  * Return: true if more than a few pages are free.
  */
@@ -209,12 +224,13 @@ static u64 node_later(int nid, u64 room)
 	return room - min(room, node_spare(nid));
 }
 
-/* How much of a node promotion may take. */
-static u64 node_promise(u64 usable, u64 headroom)
+/* How much of a node promotion may take, if not now, then when page cache has left. */
+static u64 node_promise(int nid, u64 usable, u64 headroom)
 {
 	u64 slack = min(headroom / 16, (u64)KTIERD_SLACK_PAGES);
 
-	return usable - min(usable, headroom + slack);
+	return min(usable - min(usable, headroom + slack),
+		   node_spare(nid) + node_files_once(nid));
 }
 
 /**
@@ -237,13 +253,13 @@ void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census)
 		missing = headroom - min(headroom, usable);
 		census->shortfall += missing;
 		census->shortfall_files += min(missing, node_files_more(nid));
-		room = node_promise(usable, headroom);
+		room = node_promise(nid, usable, headroom);
 		census->room += room;
 		census->room_later += node_later(nid, room);
 	}
 }
 
-static void node_make_room(int nid)
+static void node_make_room(int nid, unsigned int order)
 {
 	struct zone *zones = NODE_DATA(nid)->node_zones;
 	int z;
@@ -251,26 +267,53 @@ static void node_make_room(int nid)
 	for (z = ZONE_MOVABLE; z >= 0; z--) {
 		if (!managed_zone(&zones[z]))
 			continue;
-		wakeup_kswapd(&zones[z], 0, 0, ZONE_MOVABLE);
+		wakeup_kswapd(&zones[z], 0, order, ZONE_MOVABLE);
 		break;
 	}
 }
 
 /*
- * Has reclaim, since this was asked last, taken more than an eighth as many pages that
- * are not page cache as are?  It does if what was used once is protected, or if there are many
- * cgroups with a little each.
+ * For a huge page kswapd goes on until there is one, or until it has freed two, or as
+ * much as the high watermarks are.  That much has to be page cache.
  */
-static bool others_pay(void)
+static unsigned int order_of_room(int nid, u64 later, bool huge)
 {
-	static u64 anon_before, files_before;
-	u64 anon = ktierd_nr_events(PGSTEAL_ANON);
-	u64 files = ktierd_nr_events(PGSTEAL_FILE);
-	bool pay = (s64)(anon - anon_before) > (s64)(files - files_before) / 8;
+	if (!huge || later < max(node_watermarks(nid), 2 * KTIERD_BLOCK_PAGES))
+		return 0;
+	return ilog2(KTIERD_BLOCK_PAGES);
+}
 
-	anon_before = anon;
-	files_before = files;
-	return pay;
+/* What reclaim has taken since boot; but for some races, never less than before. */
+struct reclaimed {
+	u64 anon;
+	u64 files;
+	u64 nodes;	/* of both, for nodes and not for the limits of cgroups */
+};
+
+static struct reclaimed nr_reclaimed(void)
+{
+	return (struct reclaimed) {
+		.anon	= ktierd_nr_events(PGSTEAL_ANON),
+		.files	= ktierd_nr_events(PGSTEAL_FILE),
+		.nodes	= ktierd_nr_events(PGSTEAL_KSWAPD) +
+			  ktierd_nr_events(PGSTEAL_DIRECT) +
+			  ktierd_nr_events(PGSTEAL_KHUGEPAGED),
+	};
+}
+
+/*
+ * Since then, has reclaim taken more than one page of other memory for eight of page
+ * cache?  It does if what was used once is protected, or if there are many cgroups with
+ * a little each.  As many pages as cgroups gave for their own limits are taken off:
+ * nobody counts which kind they were.
+ */
+static bool others_paid(const struct reclaimed *then)
+{
+	struct reclaimed now = nr_reclaimed();
+	s64 anon = now.anon - then->anon, files = now.files - then->files;
+	s64 cgroups = anon + files - (s64)(now.nodes - then->nodes);
+
+	return anon - max(cgroups, 0) > max(files / 8, (s64)SWAP_CLUSTER_MAX);
 }
 
 /**
@@ -278,24 +321,36 @@ static bool others_pay(void)
  * @top: the nodes of the top tier
  *
  * By kswapd, and on each node as far as its high watermark: a little for a round.
- * If others pay for it, or anybody's memory is reclaimed anyway, less and less often.
+ * If others pay for it, less and less often.
  */
 void ktierd_top_make_room(const nodemask_t *top)
 {
 	static unsigned int rest, backoff;
-	u64 headroom, room;
+	static struct reclaimed before;
+	static bool woken;
+	u64 headroom, room, later;
+	bool huge;
 	int nid;
 
+	if (woken) {
+		backoff = others_paid(&before) ?
+			  clamp(backoff * 2, 1U, KTIERD_PAY_REST) : 0;
+		rest = backoff;
+		woken = false;
+	}
 	if (rest) {
 		rest--;
 		return;
 	}
-	backoff = others_pay() ? clamp(backoff * 2, 1U, KTIERD_PAY_REST) : 0;
-	rest = backoff;
+	before = nr_reclaimed();
+	huge = ktierd_huge_lacked();
 	for_each_node_mask(nid, *top) {
 		headroom = node_headroom(nid);
-		room = node_promise(node_usable(nid, headroom), headroom);
-		if (node_later(nid, room))
-			node_make_room(nid);
+		room = node_promise(nid, node_usable(nid, headroom), headroom);
+		later = node_later(nid, room);
+		if (!later)
+			continue;
+		node_make_room(nid, order_of_room(nid, later, huge));
+		woken = true;
 	}
 }

@@ -255,19 +255,55 @@ TEST_F_TIMEOUT(cache, drives_nothing_out_that_is_used, KT_TIMEOUT)
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
+/* What is there besides DRAM that is full of page cache. */
+enum how {
+	PLAIN	= 0,
+	READER	= 1,	/* somebody who goes on reading a file */
+	HUGE	= 2,	/* the hot pages are huge */
+	SHARED	= 4,	/* a third of DRAM is shared memory that is mapped */
+};
+
+static bool make_region(struct kt_region *r, enum how how, int node)
+{
+	return !kt_region_map(r, HOT) &&
+	       (!(how & HUGE) || !madvise(r->addr, HOT, MADV_HUGEPAGE)) &&
+	       !kt_region_fill(r, 0, r->nr, node);
+}
+
+static bool is_huge(const struct kt_region *r)
+{
+	struct kt_vma vma;
+
+	return kt_vma_at(0, r->addr, &vma) && vma.huge_kb >= (long)(HOT / 1024) * 9 / 10;
+}
+
+static bool share_a_third(int node)
+{
+	size_t bytes = kt_node_kb(node, "MemTotal") / 3 * 1024;
+	char *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED || kt_bind(mem, bytes, node))
+		return false;
+	memset(mem, 1, bytes);
+	return true;
+}
+
 /* Hot pages are below, DRAM is full of what was read once, and somebody uses a file. */
 static void come_up(struct __test_metadata *const _metadata, struct reader *once,
-		    struct reader *reused, bool beside, int top, int low)
+		    struct reader *reused, enum how how, int top, int low)
 {
 	long refaults = kt_vmstat("workingset_refault_file");
 	struct kt_toucher toucher;
 	struct kt_region r;
 
+	ASSERT_TRUE(!(how & SHARED) || share_a_third(top));
 	let_read(reused);
 	ASSERT_TRUE(KT_WAIT(chunks_read(reused) > 4 * REUSED / CHUNK, KT_PATIENCE));
-	ASSERT_EQ(0, kt_region_make(&r, HOT, low));
+	ASSERT_TRUE(make_region(&r, how, low));
+	if (how & HUGE && !is_huge(&r))
+		SKIP(return, "no huge pages in the lower tier");
 	ASSERT_TRUE(fill(once, top));
-	if (beside) {
+	if (how & READER) {
 		once->pause_us = AS_A_DISK;
 		let_read(once);
 	}
@@ -280,6 +316,7 @@ static void come_up(struct __test_metadata *const _metadata, struct reader *once
 	       kt_node_kb(top, "MemFree"), kt_region_percent(&r, KT_ALL, top), refaults,
 	       REUSED / kt_page());
 	EXPECT_GE((long)(REUSED / kt_page() / 10), refaults);
+	EXPECT_TRUE(!(how & HUGE) || is_huge(&r));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
@@ -290,7 +327,22 @@ static void come_up(struct __test_metadata *const _metadata, struct reader *once
  */
 TEST_F_TIMEOUT(cache, gives_way_to_hot_pages, 2 * KT_TIMEOUT)
 {
-	come_up(_metadata, self->once, self->reused, false, self->top, self->low);
+	come_up(_metadata, self->once, self->reused, PLAIN, self->top, self->low);
+}
+
+/*
+ * Fails if kswapd is asked for single pages where huge ones are to come up: those that it frees are
+ * scattered.
+ */
+TEST_F_TIMEOUT(cache, gives_way_to_huge_pages, 2 * KT_TIMEOUT)
+{
+	come_up(_metadata, self->once, self->reused, HUGE, self->top, self->low);
+}
+
+/* Fails if shared memory, which counts as mapped files, hides page cache that was used once. */
+TEST_F_TIMEOUT(cache, gives_way_beside_shared_memory, 2 * KT_TIMEOUT)
+{
+	come_up(_metadata, self->once, self->reused, SHARED, self->top, self->low);
 }
 
 /*
@@ -299,7 +351,7 @@ TEST_F_TIMEOUT(cache, gives_way_to_hot_pages, 2 * KT_TIMEOUT)
  */
 TEST_F_TIMEOUT(cache, gives_way_while_it_is_filled, 2 * KT_TIMEOUT)
 {
-	come_up(_metadata, self->once, self->reused, true, self->top, self->low);
+	come_up(_metadata, self->once, self->reused, READER, self->top, self->low);
 }
 
 int main(int argc, char **argv)
