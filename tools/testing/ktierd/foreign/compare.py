@@ -79,6 +79,7 @@ def settled(name):
     """A test's name without what differs from run to run."""
     name = re.sub(r"\x1b\[[0-9;]*m", "", name)
     name = re.sub(r"0x[0-9a-f]+", "0x", name)
+    name = re.sub(r"(\bExtra pages) \d.*", r"\1", name)
     return " ".join(name.split())
 
 
