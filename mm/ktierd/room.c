@@ -320,8 +320,8 @@ static bool others_paid(const struct reclaimed *then)
  * ktierd_top_make_room() - have page cache leave that was used once
  * @top: the nodes of the top tier
  *
- * By kswapd, and on each node as far as its high watermark: a little for a round.
- * If others pay for it, less and less often.
+ * By kswapd, and on each node as far as its high watermark, a little for a round, or
+ * further if huge pages lack room.  If others pay for it, less and less often.
  */
 void ktierd_top_make_room(const nodemask_t *top)
 {
