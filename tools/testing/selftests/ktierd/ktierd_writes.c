@@ -18,11 +18,8 @@
 #define REGION		(64 * MIB)
 #define SWAPPED		(16 * MIB)
 
-/*
- * What is free of the top tier when it holds half of the region. It varies by more than this, with
- * what CPUs keep at hand; so nothing may depend on it.
- */
-#define ROOM		(4 * MIB)
+/* What is free of the top tier when it holds half of the region. Nothing may depend on it. */
+#define ROOM_KB		(4 * 1024)
 
 /* Percent of a half that is in the top tier if it is preferred and fits. */
 #define PREFERRED	95
@@ -83,8 +80,6 @@ FIXTURE(halves) {
 	struct kt_knobs saved;
 	struct kt_region r;
 	struct user user;
-	void *filler;
-	size_t filled;
 	int top;
 	int low;
 };
@@ -95,38 +90,6 @@ FIXTURE_VARIANT(halves) {
 
 FIXTURE_VARIANT_ADD(halves, zero) { .before = 0 };
 FIXTURE_VARIANT_ADD(halves, one) { .before = 1 };
-
-/* What others have freed may take a moment to be free. */
-static void wait_until_steady(int node)
-{
-	long before, now = kt_node_kb(node, "MemFree");
-	int looks = 20;
-
-	do {
-		before = now;
-		sleep(1);
-		now = kt_node_kb(node, "MemFree");
-	} while (labs(now - before) > 512 && looks--);
-}
-
-/* Memory that is not marked, until there is just so much room in the top tier. */
-static int fill_top(void **filler, size_t *filled, int top, size_t room)
-{
-	size_t headroom = kt_node_kb(top, "MemTotal") * 1024UL * HEADROOM / 100;
-	size_t free;
-
-	wait_until_steady(top);
-	free = kt_node_kb(top, "MemFree") * 1024UL;
-	if (free < headroom + room + MIB)
-		return -ENOMEM;
-	*filled = (free - headroom - room) / MIB * MIB;
-	*filler = kt_map(*filled);
-	if (*filler == MAP_FAILED)
-		return -ENOMEM;
-	if (kt_bind(*filler, *filled, top) || mlock(*filler, *filled))
-		return -errno;
-	return 0;
-}
 
 /* Move every other page, from the second on. */
 static int move_half(const struct kt_region *r, int node)
@@ -154,6 +117,7 @@ static int move_half(const struct kt_region *r, int node)
 FIXTURE_SETUP(halves)
 {
 	const char *why = kt_find_tiers(&self->top, &self->low);
+	long headroom_kb;
 
 	if (why)
 		SKIP(return, "%s", why);
@@ -164,7 +128,8 @@ FIXTURE_SETUP(halves)
 	self->r.hot_step = 2;	/* KT_HOT is the written half */
 	ASSERT_EQ(0, move_half(&self->r, self->top));
 	ASSERT_LE(PREFERRED, kt_region_percent(&self->r, KT_IDLE, self->top));
-	if (fill_top(&self->filler, &self->filled, self->top, ROOM))
+	headroom_kb = kt_node_kb(self->top, "MemTotal") * HEADROOM / 100;
+	if (kt_leave_free(self->top, headroom_kb + ROOM_KB))
 		SKIP(return, "can't fill the top tier");
 	self->user.region = &self->r;
 	ASSERT_EQ(0, pthread_create(&self->user.thread, NULL, use_loop, &self->user));
@@ -174,6 +139,7 @@ FIXTURE_TEARDOWN(halves)
 {
 	__atomic_store_n(&self->user.stop, true, __ATOMIC_RELAXED);
 	pthread_join(self->user.thread, NULL);
+	kt_restore_cpu_lists();
 	kt_knobs_restore(&self->saved);
 }
 
