@@ -620,7 +620,7 @@ u64 ktierd_node_room(int nid);
 u64 ktierd_node_free_about(int nid);
 bool ktierd_node_takes(int nid);
 void ktierd_top_room(const nodemask_t *top, struct ktierd_census *census);
-void ktierd_top_make_room(const nodemask_t *top);
+void ktierd_top_make_room(const nodemask_t *top, bool lacks);
 
 /* share.c */
 enum ktierd_asked ktierd_share_learn(struct ktierd_walk *walk,

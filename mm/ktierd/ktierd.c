@@ -510,8 +510,7 @@ static void make_plan(void)
 	census->write_weight = round.write_weight;
 	ktierd_policy_plan(&everyone, min(now - last_round_ms, (u64)UINT_MAX));
 	last_round_ms = now;
-	if (plan->lacks)
-		ktierd_top_make_room(&round.top);
+	ktierd_top_make_room(&round.top, plan->lacks);
 	if (ktierd_nr_processes() > last_slots)
 		everyone.record.stable_ms = 0;
 	last_slots = ktierd_nr_processes();

@@ -14,6 +14,7 @@
 #include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
+#include <linux/compaction.h>	/* wants the others */
 
 #include "../internal.h"
 #include "internal.h"
@@ -272,15 +273,67 @@ static void node_make_room(int nid, unsigned int order)
 	}
 }
 
+#define KTIERD_HUGE_ORDER	ilog2(KTIERD_BLOCK_PAGES)
+
 /*
- * For a huge page kswapd goes on until there is one, or until it has freed two, or as
- * much as the high watermarks are.  That much has to be page cache.
+ * Is so much free that huge pages can be made of it, wherever it lies?  Compaction wants
+ * twice their size above the low watermark of a zone.
  */
-static unsigned int order_of_room(int nid, u64 later, bool huge)
+static bool node_can_compact(int nid)
 {
-	if (!huge || later < max(node_watermarks(nid), 2 * KTIERD_BLOCK_PAGES))
+	return IS_ENABLED(CONFIG_COMPACTION) &&
+	       node_spare(nid) >= node_watermarks(nid) + 2 * KTIERD_BLOCK_PAGES;
+}
+
+static void compact_top(const nodemask_t *top)
+{
+	int nid;
+
+	for_each_node_mask(nid, *top) {
+		if (node_can_compact(nid) &&
+		    ktierd_node_room(nid) >= KTIERD_BLOCK_PAGES)
+			wakeup_kcompactd(NODE_DATA(nid), KTIERD_HUGE_ORDER,
+					 ZONE_MOVABLE);
+	}
+}
+
+/* Is kswapd to free more than the watermarks say, for a while? */
+static bool node_boosted(int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	int z;
+
+	for (z = 0; z < MAX_NR_ZONES; z++)
+		if (READ_ONCE(zones[z].watermark_boost))
+			return true;
+	return false;
+}
+
+/* How often in a row has kswapd found nothing?  After a number of times it gives up. */
+static int node_failures(int nid)
+{
+	return READ_ONCE(NODE_DATA(nid)->kswapd_failures);
+}
+
+/* Is kswapd likely to find page cache at once?  Its first pass does not see less. */
+static bool node_has_files(int nid, u64 files)
+{
+	return node_failures(nid) < MAX_RECLAIM_RETRIES / 2 &&
+	       files >= 1UL << DEF_PRIORITY;
+}
+
+/*
+ * For a huge page kswapd goes on until it has freed twice as much, or as much as the
+ * high watermarks are, and some more.  That much has to be page cache.
+ */
+static unsigned int order_of_room(int nid, u64 later)
+{
+	u64 most = max(node_watermarks(nid), 2 * KTIERD_BLOCK_PAGES);
+
+	if (later < most || node_can_compact(nid) || node_boosted(nid) ||
+	    !node_has_files(nid, later))
 		return 0;
-	return ilog2(KTIERD_BLOCK_PAGES);
+	return KTIERD_HUGE_ORDER;
 }
 
 /* What reclaim has taken since boot; but for some races, never less than before. */
@@ -288,6 +341,7 @@ struct reclaimed {
 	u64 anon;
 	u64 files;
 	u64 nodes;	/* of both, for nodes and not for the limits of cgroups */
+	u64 runs;	/* of kswapd */
 };
 
 static struct reclaimed nr_reclaimed(void)
@@ -298,59 +352,122 @@ static struct reclaimed nr_reclaimed(void)
 		.nodes	= ktierd_nr_events(PGSTEAL_KSWAPD) +
 			  ktierd_nr_events(PGSTEAL_DIRECT) +
 			  ktierd_nr_events(PGSTEAL_KHUGEPAGED),
+		.runs	= ktierd_nr_events(PAGEOUTRUN),
 	};
 }
 
-/*
- * Since then, has reclaim taken more than one page of other memory for eight of page
- * cache?  It does if what was used once is protected, or if there are many cgroups with
- * a little each.  As many pages as cgroups gave for their own limits are taken off:
- * nobody counts which kind they were.
- */
-static bool others_paid(const struct reclaimed *then)
-{
-	struct reclaimed now = nr_reclaimed();
-	s64 anon = now.anon - then->anon, files = now.files - then->files;
-	s64 cgroups = anon + files - (s64)(now.nodes - then->nodes);
+/* What kswapd was asked for last, and what has come of such requests. */
+static struct {
+	struct reclaimed before;
+	int failures;		/* of all nodes, before */
+	bool huge;
+	unsigned int backoff;	/* requests to leave out after one that went wrong */
+	unsigned int rest;	/* of these, yet to leave out */
+	bool unsure;		/* cgroups reclaimed, so who paid is not known */
+	bool open;		/* not judged yet */
+} request;
 
+/*
+ * Has reclaim taken more than one page of other memory for eight of page cache?  It does
+ * if what was used once is protected, or if there are many cgroups with a little each.
+ * As many pages as cgroups gave for their own limits are taken off: nobody counts which
+ * kind they were.
+ */
+static bool others_paid(s64 anon, s64 files, s64 cgroups)
+{
 	return anon - max(cgroups, 0) > max(files / 8, (s64)SWAP_CLUSTER_MAX);
 }
 
-/**
- * ktierd_top_make_room() - have page cache leave that was used once
- * @top: the nodes of the top tier
- *
- * By kswapd, and on each node as far as its high watermark, a little for a round, or
- * further if huge pages lack room.  If others pay for it, less and less often.
- */
-void ktierd_top_make_room(const nodemask_t *top)
+static bool kswapd_works(const nodemask_t *top)
 {
-	static unsigned int rest, backoff;
-	static struct reclaimed before;
-	static bool woken;
-	u64 headroom, room, later;
-	bool huge;
 	int nid;
 
-	if (woken) {
-		backoff = others_paid(&before) ?
-			  clamp(backoff * 2, 1U, KTIERD_PAY_REST) : 0;
-		rest = backoff;
-		woken = false;
+	for_each_node_mask(nid, *top) {
+		/* Whatever it does next: there is another round. */
+		if (!waitqueue_active(&NODE_DATA(nid)->kswapd_wait))
+			return true;
 	}
-	if (rest) {
-		rest--;
+	return false;
+}
+
+static int count_failures(const nodemask_t *top)
+{
+	int nid, nr = 0;
+
+	for_each_node_mask(nid, *top)
+		nr += node_failures(nid);
+	return nr;
+}
+
+/*
+ * Where nothing came of single pages, kswapd had nothing to do, or failed.  If it was to
+ * make a huge page it has looked for something in vain, and not only among pages.
+ */
+static void judge_request(const nodemask_t *top)
+{
+	struct reclaimed now = nr_reclaimed(), *then = &request.before;
+	s64 anon = now.anon - then->anon, files = now.files - then->files;
+	s64 nodes = now.nodes - then->nodes;
+	bool came = nodes >= (s64)SWAP_CLUSTER_MAX;
+	bool failed = count_failures(top) > request.failures;
+
+	request.open = false;
+	request.unsure = anon + files - nodes > (s64)SWAP_CLUSTER_MAX;
+	if (now.runs == then->runs || (!came && !failed && !request.huge))
+		return;
+	if (!came || failed || others_paid(anon, files, anon + files - nodes))
+		request.backoff = clamp(request.backoff * 2, 1U, KTIERD_PAY_REST);
+	else
+		request.backoff = 0;
+	request.rest = request.backoff;
+}
+
+static void request_room(int nid, bool huge)
+{
+	u64 headroom = node_headroom(nid);
+	u64 room = node_promise(nid, node_usable(nid, headroom), headroom);
+	u64 later = node_later(nid, room);
+	unsigned int order = 0;
+
+	if (!later)
+		return;
+	if (huge && !request.unsure)
+		order = order_of_room(nid, later);
+	node_make_room(nid, order);
+	request.open = true;
+	if (order)
+		request.huge = true;
+}
+
+/**
+ * ktierd_top_make_room() - have room made for what is to be promoted, once a round
+ * @top: the nodes of the top tier
+ * @lacks: is there less than is to be promoted?
+ *
+ * By kswapd, which has page cache leave that was used once, on each node as far as its
+ * high watermark, a little for a round, or further if huge pages lack room.  If others
+ * pay for it, less and less often.  And by kcompactd if enough is free, but scattered.
+ */
+void ktierd_top_make_room(const nodemask_t *top, bool lacks)
+{
+	bool huge = ktierd_huge_lacked();
+	int nid;
+
+	if (huge)
+		compact_top(top);
+	if (kswapd_works(top))
+		return;
+	if (request.open)
+		judge_request(top);
+	if (!lacks)
+		return;
+	if (request.rest) {
+		request.rest--;
 		return;
 	}
-	before = nr_reclaimed();
-	huge = ktierd_huge_lacked();
-	for_each_node_mask(nid, *top) {
-		headroom = node_headroom(nid);
-		room = node_promise(nid, node_usable(nid, headroom), headroom);
-		later = node_later(nid, room);
-		if (!later)
-			continue;
-		node_make_room(nid, order_of_room(nid, later, huge));
-		woken = true;
-	}
+	request.before = nr_reclaimed();
+	request.failures = count_failures(top);
+	request.huge = false;
+	for_each_node_mask(nid, *top)
+		request_room(nid, huge);
 }

@@ -22,10 +22,12 @@
 #include "../kselftest_harness.h"
 
 #define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
-#define DISK		(64 * MIB)
+#define DISK		(128 * MIB)
 #define CHUNK		MIB
 #define HOT		(48 * MIB)
 #define REUSED		(24 * MIB)
+#define DIRTY		(64 * MIB)	/* at most */
+#define LONG_WINDOW_MS	200
 
 /* Far more than what reclaim leaves free, also on a small machine. */
 #define HEADROOM	10
@@ -45,10 +47,22 @@ struct reader {
 	unsigned long chunks;	/* read so far */
 };
 
+/* When pages are written to disk; in the test of dirty ones, not. */
+static const char *const writeback[] = {
+	"/proc/sys/vm/dirty_writeback_centisecs",
+	"/proc/sys/vm/dirty_background_ratio",
+	"/proc/sys/vm/dirty_ratio",
+};
+
+static const char *const no_writeback[] = { "0", "80", "100" };
+
 FIXTURE(cache) {
 	struct kt_knobs saved;
 	char lru_gen[16];
+	char writeback[ARRAY_SIZE(writeback)][16];
 	struct kt_zram disk;
+	struct kt_zram swap;
+	struct kt_cgroup cg;
 	char dir[DIR_SIZE];
 	struct reader *once;
 	struct reader *reused;
@@ -162,8 +176,10 @@ static void let_read(struct reader *r)
 FIXTURE_SETUP(cache)
 {
 	const char *why = kt_find_tiers(&self->top, &self->low);
+	size_t i;
 
 	self->disk.number = -1;
+	self->swap.number = -1;
 	if (why)
 		SKIP(return, "%s", why);
 	kt_read(LRU_GEN, self->lru_gen, sizeof(self->lru_gen));
@@ -176,6 +192,8 @@ FIXTURE_SETUP(cache)
 		SKIP(return, "%s", why);
 	}
 	kt_write(LRU_GEN, variant->lru_gen);
+	for (i = 0; i < ARRAY_SIZE(writeback); i++)
+		kt_read(writeback[i], self->writeback[i], sizeof(self->writeback[i]));
 	kt_knobs_save(&self->saved);
 	ASSERT_EQ(0, kt_knobs_fast());
 	ASSERT_EQ(0, kt_set_sysctl("headroom_percent", HEADROOM));
@@ -193,14 +211,22 @@ FIXTURE_SETUP(cache)
 
 FIXTURE_TEARDOWN(cache)
 {
+	size_t i;
+
 	kt_kill(self->once_pid);
 	kt_kill(self->reused_pid);
+	kt_cgroup_remove(&self->cg);
+	kt_swap_remove(&self->swap);
+	kt_trace_remove();
 	if (self->once)
 		close(self->once->fd);
 	if (self->reused)
 		close(self->reused->fd);
 	remove_disk(&self->disk, self->dir);
 	kt_write(LRU_GEN, self->lru_gen);
+	for (i = 0; i < ARRAY_SIZE(writeback); i++)
+		kt_write(writeback[i], self->writeback[i]);
+	kt_restore_cpu_lists();
 	kt_knobs_restore(&self->saved);
 }
 
@@ -251,6 +277,76 @@ TEST_F_TIMEOUT(cache, drives_nothing_out_that_is_used, KT_TIMEOUT)
 	       kt_node_kb(self->top, "MemFree"), kt_region_percent(&r, KT_ALL, self->top),
 	       chunks_read(self->once) - chunks);
 	EXPECT_LE(KT_NEARLY_ALL, kt_region_percent(&r, KT_ALL, self->top));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&r));
+}
+
+/* Pages stay dirty: nobody writes as they are old, or too many, in memory or of a disk. */
+static bool leave_dirty(const struct kt_zram *disk)
+{
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(writeback); i++)
+		if (kt_write(writeback[i], no_writeback[i]))
+			return false;
+	snprintf(path, sizeof(path), "/sys/block/zram%d/bdi/min_ratio", disk->number);
+	return !kt_write(path, "90");
+}
+
+/* The same with what is written to a file, and stays dirty. A node takes no more than that. */
+static bool fill_dirty(const char *dir, int node)
+{
+	static char chunk[CHUNK];
+	char path[64];
+	size_t done;
+	bool full = false;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/dirty", dir);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	for (done = 0; !full && done < DIRTY; done += CHUNK) {
+		if (write(fd, chunk, CHUNK) != CHUNK)
+			break;
+		full = kt_node_kb(node, "MemFree") < headroom_kb(node) * 7 / 8;
+	}
+	close(fd);
+	return full;
+}
+
+/*
+ * Somebody writes a file, so that all page cache is dirty and less than the headroom is free. Fails
+ * if marked pages that are in use go down for what will be clean again.
+ */
+TEST_F_TIMEOUT(cache, that_is_dirty_drives_nothing_out, KT_TIMEOUT)
+{
+	struct kt_toucher toucher;
+	struct kt_region r;
+	long dirty;
+
+	ASSERT_TRUE(leave_dirty(&self->disk));
+	/* One window that finds little touched is a change, after which hot pages may go down. */
+	ASSERT_EQ(0, kt_set_sysctl("scan_interval_ms", LONG_WINDOW_MS));
+	ASSERT_EQ(0, kt_set_sysctl("sample_window_ms", LONG_WINDOW_MS));
+	ASSERT_EQ(0, kt_region_make(&r, HOT, self->top));
+	r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	ASSERT_EQ(0, kt_mark(&r));
+	kt_drop_page_cache();
+	if (kt_leave_free(self->top, headroom_kb(self->top) + DIRTY / 1024 / 4))
+		SKIP(return, "more than half of the top tier is in use");
+	/* Until all are known to be in use. */
+	ASSERT_TRUE(kt_wait_scans(20));
+	ASSERT_TRUE(fill_dirty(self->dir, self->top));
+	ASSERT_TRUE(kt_wait_scans(10));
+	dirty = kt_node_kb(self->top, "Dirty");
+	TH_LOG("%ld KiB free, %ld the headroom, %ld dirty; %ld%% of what is hot in the top tier",
+	       kt_node_kb(self->top, "MemFree"), headroom_kb(self->top), dirty,
+	       kt_region_percent(&r, KT_ALL, self->top));
+	/* Otherwise nothing was tried. */
+	EXPECT_LE((long)(DIRTY / 1024 / 4), dirty);
+	EXPECT_GT(headroom_kb(self->top) * 15 / 16, kt_node_kb(self->top, "MemFree"));
+	EXPECT_LE(99, kt_region_percent(&r, KT_ALL, self->top));
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
 }
@@ -352,6 +448,82 @@ TEST_F_TIMEOUT(cache, gives_way_beside_shared_memory, 2 * KT_TIMEOUT)
 TEST_F_TIMEOUT(cache, gives_way_while_it_is_filled, 2 * KT_TIMEOUT)
 {
 	come_up(_metadata, self->once, self->reused, READER, self->top, self->low);
+}
+
+#define IDLE		(64 * MIB)	/* what others have, and do not use */
+#define HOTTER		(96 * MIB)	/* more than is free */
+#define ROUNDS		40
+
+/* Requests in so many rounds: after one round, two, four, and so on. */
+#define FEW_REQUESTS	7
+
+/* Others wake kswapd, too, when they allocate. */
+static long count_requests(void)
+{
+	FILE *trace = kt_trace_open();
+	long nr = 0;
+	char *line;
+
+	while ((line = kt_trace_line(trace, "mm_vmscan_wakeup_kswapd"))) {
+		free(line);
+		nr++;
+	}
+	if (trace)
+		fclose(trace);
+	return nr;
+}
+
+/* A file fills the top tier, and those who read it are not to lose it. */
+static bool fill_protected(struct kt_cgroup *cg, struct reader *r, pid_t pid, int node)
+{
+	bool full;
+
+	if (kt_cgroup_set(cg, "memory.min", "max") || kt_cgroup_enter(cg, pid))
+		return false;
+	let_read(r);
+	full = KT_WAIT(kt_node_kb(node, "MemFree") < headroom_kb(node) * 3 / 4, KT_PATIENCE);
+	r->pause_us = 1000000000;
+	return full;
+}
+
+/*
+ * Page cache is protected that was used once, and who pays for what is asked of it are others.
+ * Fails if they do in each round: kswapd works all the time, and they go to swap.
+ */
+TEST_F_TIMEOUT(cache, is_asked_less_often_if_others_pay, 2 * KT_TIMEOUT)
+{
+	struct kt_toucher toucher;
+	long requests, swapped;
+	struct kt_region r;
+	char *idle;
+
+	if (kt_swap_make(&self->swap, 2 * IDLE))
+		SKIP(return, "no swap");
+	if (kt_cgroup_make(&self->cg, "memory"))
+		SKIP(return, "no control groups");
+	if (kt_trace_make() || kt_trace_caused("vmscan/mm_vmscan_wakeup_kswapd"))
+		SKIP(return, "no trace events");
+	ASSERT_EQ(0, kt_region_make(&r, HOTTER, self->low));
+	r.hot_step = 1;
+	idle = kt_map(IDLE);
+	ASSERT_EQ(0, kt_bind(idle, IDLE, self->top));
+	memset(idle, 1, IDLE);
+	ASSERT_TRUE(fill_protected(&self->cg, self->once, self->once_pid, self->top));
+	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	ASSERT_EQ(0, kt_mark(&r));
+	/* What is free is used first. */
+	swapped = kt_vmstat("pswpout");
+	ASSERT_TRUE(KT_WAIT(kt_vmstat("pswpout") > swapped, KT_PATIENCE));
+	kt_trace_clear();
+	ASSERT_TRUE(kt_wait_scans(ROUNDS));
+	requests = count_requests();
+	swapped = kt_vmstat("pswpout") - swapped;
+	TH_LOG("kswapd woken %ld times, %ld pages to swap; %ld%% of what is hot in the top tier",
+	       requests, swapped, kt_region_percent(&r, KT_ALL, self->top));
+	EXPECT_LT(0, requests);
+	EXPECT_GE(FEW_REQUESTS, requests);
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&r));
 }
 
 int main(int argc, char **argv)

@@ -356,6 +356,18 @@ int kt_trace(const char *event, bool on)
 	return kt_write(path, on ? "1" : "0");
 }
 
+/* An event that is not of ktierd, as "vmscan/event", where ktierd's thread causes it. */
+int kt_trace_caused(const char *event)
+{
+	char path[128];
+	int err;
+
+	snprintf(path, sizeof(path), TRACING "events/%s/filter", event);
+	err = kt_write(path, "comm == \"ktierd\"");
+	snprintf(path, sizeof(path), TRACING "events/%s/enable", event);
+	return err ?: kt_write(path, "1");
+}
+
 /* What is traced is kept, or not. */
 int kt_trace_record(bool on)
 {

@@ -101,6 +101,7 @@ const char *kt_trace_make(void);
 void kt_trace_remove(void);
 void kt_trace_clear(void);
 int kt_trace(const char *event, bool on);
+int kt_trace_caused(const char *event);
 int kt_trace_record(bool on);
 bool kt_trace_rounds(const char *event, int rounds);
 FILE *kt_trace_open(void);

@@ -631,6 +631,99 @@ TEST_F_TIMEOUT(middle, what_is_left_of_one_stays, 2 * KT_TIMEOUT)
 	EXPECT_EQ(0, split);
 }
 
+#define DEFRAG		"/sys/kernel/mm/transparent_hugepage/defrag"
+#define PROACTIVE	"/proc/sys/vm/compaction_proactiveness"
+
+/* What is free in larger pieces, beyond what a node keeps for itself. */
+#define IN_PIECES	(96 * MIB)
+
+FIXTURE(scattered) {
+	struct kt_knobs saved;
+	char defrag[16];
+	char proactive[16];
+	struct kt_region r;
+	int top;
+	int low;
+};
+
+/* Nobody compacts memory by himself. */
+FIXTURE_SETUP(scattered)
+{
+	const char *why = kt_find_tiers(&self->top, &self->low);
+
+	if (why)
+		SKIP(return, "%s", why);
+	if (read_choice(DEFRAG, self->defrag, sizeof(self->defrag)) ||
+	    kt_read(PROACTIVE, self->proactive, sizeof(self->proactive)) <= 0)
+		SKIP(return, "no compaction");
+	kt_knobs_save(&self->saved);
+	ASSERT_EQ(0, kt_knobs_fast());
+	ASSERT_EQ(0, kt_write(DEFRAG, "never"));
+	ASSERT_EQ(0, kt_write(PROACTIVE, "0"));
+	kt_shorten_cpu_lists();
+}
+
+FIXTURE_TEARDOWN(scattered)
+{
+	kt_write(DEFRAG, self->defrag);
+	kt_write(PROACTIVE, self->proactive);
+	kt_restore_cpu_lists();
+	kt_knobs_restore(&self->saved);
+}
+
+/*
+ * Half of what was free of a node is free, in single pages: every other page of small pages is
+ * given back, and then huge pages take what had been left.
+ */
+static bool scatter_free(int node)
+{
+	size_t bytes = kt_node_kb(node, "MemFree") * 1024UL, page = kt_page(), at;
+	char *mem;
+
+	if (bytes < 2 * IN_PIECES)
+		return false;
+	bytes = (bytes - IN_PIECES) / page * page;
+	mem = kt_map(bytes);
+	if (mem == MAP_FAILED || kt_bind(mem, bytes, node) ||
+	    madvise(mem, bytes, MADV_POPULATE_WRITE))
+		return false;
+	for (at = 0; at < bytes; at += 2 * page)
+		madvise(mem + at, page, MADV_DONTNEED);
+	return !kt_take(node, IN_PIECES / 1024);
+}
+
+static long kcompactd_wakes(void)
+{
+	return kt_vmstat("compact_daemon_wake");
+}
+
+/*
+ * Fails if enough is free above for huge pages, and nobody is asked to put it together. kcompactd
+ * itself waits longer and longer where it had no success before, so all need not come up at once.
+ */
+TEST_F_TIMEOUT(scattered, room_is_to_be_put_together, KT_TIMEOUT)
+{
+	long wakes = kcompactd_wakes();
+	struct kt_toucher toucher;
+
+	if (!make_huge_region(&self->r, self->low))
+		SKIP(return, "no huge pages in the lower tier");
+	if (!scatter_free(self->top))
+		SKIP(return, "most of the top tier is in use");
+	EXPECT_EQ(wakes, kcompactd_wakes());
+	self->r.hot_step = 1;
+	ASSERT_EQ(0, kt_touch_start(&toucher, &self->r, true));
+	ASSERT_EQ(0, kt_mark(&self->r));
+	EXPECT_TRUE(KT_WAIT(kcompactd_wakes() > wakes, KT_PATIENCE));
+	KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->top) == 100, KT_PATIENCE);
+	TH_LOG("%ld%% of what is hot in the top tier, %ld KiB free; kcompactd was woken %ld times",
+	       kt_region_percent(&self->r, KT_ALL, self->top), kt_node_kb(self->top, "MemFree"),
+	       kcompactd_wakes() - wakes);
+	EXPECT_EQ(REGION_KB, huge_kb(&self->r));
+	EXPECT_EQ(0, kt_touch_stop(&toucher));
+	EXPECT_EQ(0, kt_region_wrong(&self->r));
+}
+
 int main(int argc, char **argv)
 {
 	kt_start();
