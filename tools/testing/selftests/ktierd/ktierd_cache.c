@@ -336,7 +336,7 @@ TEST_F_TIMEOUT(cache, that_is_dirty_drives_nothing_out, KT_TIMEOUT)
 	if (kt_leave_free(self->top, headroom_kb(self->top) + DIRTY / 1024 / 4))
 		SKIP(return, "more than half of the top tier is in use");
 	/* Until all are known to be in use. */
-	ASSERT_TRUE(kt_wait_scans(20));
+	ASSERT_TRUE(kt_wait_scans(16));
 	ASSERT_TRUE(fill_dirty(self->dir, self->top));
 	ASSERT_TRUE(kt_wait_scans(10));
 	dirty = kt_node_kb(self->top, "Dirty");
@@ -452,10 +452,10 @@ TEST_F_TIMEOUT(cache, gives_way_while_it_is_filled, 2 * KT_TIMEOUT)
 
 #define IDLE		(64 * MIB)	/* what others have, and do not use */
 #define HOTTER		(96 * MIB)	/* more than is free */
-#define ROUNDS		40
+#define ROUNDS		60
 
 /* Requests in so many rounds: after one round, two, four, and so on. */
-#define FEW_REQUESTS	7
+#define FEW_REQUESTS	10
 
 /* Others wake kswapd, too, when they allocate. */
 static long count_requests(void)

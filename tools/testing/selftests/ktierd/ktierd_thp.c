@@ -715,7 +715,7 @@ TEST_F_TIMEOUT(scattered, room_is_to_be_put_together, KT_TIMEOUT)
 	ASSERT_EQ(0, kt_touch_start(&toucher, &self->r, true));
 	ASSERT_EQ(0, kt_mark(&self->r));
 	EXPECT_TRUE(KT_WAIT(kcompactd_wakes() > wakes, KT_PATIENCE));
-	KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->top) == 100, KT_PATIENCE);
+	KT_WAIT(kt_region_percent(&self->r, KT_ALL, self->top) == 100, KT_PATIENCE / 4);
 	TH_LOG("%ld%% of what is hot in the top tier, %ld KiB free; kcompactd was woken %ld times",
 	       kt_region_percent(&self->r, KT_ALL, self->top), kt_node_kb(self->top, "MemFree"),
 	       kcompactd_wakes() - wakes);
