@@ -37,6 +37,7 @@
 /* Pauses after a MiB: as fast as memory is, nearly, and as a disk. */
 #define AT_ONCE		1000
 #define AS_A_DISK	20000
+#define NEVER_US	1000000000
 
 /* What a reader shares with the test. */
 struct reader {
@@ -482,7 +483,7 @@ static bool fill_protected(struct kt_cgroup *cg, struct reader *r, pid_t pid, in
 		return false;
 	let_read(r);
 	full = KT_WAIT(kt_node_kb(node, "MemFree") < headroom_kb(node) * 3 / 4, KT_PATIENCE);
-	r->pause_us = 1000000000;
+	__atomic_store_n(&r->pause_us, NEVER_US, __ATOMIC_RELAXED);
 	return full;
 }
 
@@ -497,6 +498,8 @@ TEST_F_TIMEOUT(cache, is_asked_less_often_if_others_pay, 2 * KT_TIMEOUT)
 	struct kt_region r;
 	char *idle;
 
+	if (variant->lru_gen[0] == 'n')
+		SKIP(return, "by two lists others may keep kswapd at work, and it is not asked");
 	if (kt_swap_make(&self->swap, 2 * IDLE))
 		SKIP(return, "no swap");
 	if (kt_cgroup_make(&self->cg, "memory"))
@@ -510,9 +513,10 @@ TEST_F_TIMEOUT(cache, is_asked_less_often_if_others_pay, 2 * KT_TIMEOUT)
 	memset(idle, 1, IDLE);
 	ASSERT_TRUE(fill_protected(&self->cg, self->once, self->once_pid, self->top));
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
+	swapped = kt_vmstat("pswpout");
 	ASSERT_EQ(0, kt_mark(&r));
 	/* What is free is used first. */
-	swapped = kt_vmstat("pswpout");
+	ASSERT_TRUE(KT_WAIT(count_requests() > 0, KT_PATIENCE));
 	ASSERT_TRUE(KT_WAIT(kt_vmstat("pswpout") > swapped, KT_PATIENCE));
 	kt_trace_clear();
 	ASSERT_TRUE(kt_wait_scans(ROUNDS));
@@ -520,7 +524,8 @@ TEST_F_TIMEOUT(cache, is_asked_less_often_if_others_pay, 2 * KT_TIMEOUT)
 	swapped = kt_vmstat("pswpout") - swapped;
 	TH_LOG("kswapd woken %ld times, %ld pages to swap; %ld%% of what is hot in the top tier",
 	       requests, swapped, kt_region_percent(&r, KT_ALL, self->top));
-	EXPECT_LT(0, requests);
+	/* Bound to a node that is full, it would not come back from swap. */
+	munmap(idle, IDLE);
 	EXPECT_GE(FEW_REQUESTS, requests);
 	EXPECT_EQ(0, kt_touch_stop(&toucher));
 	EXPECT_EQ(0, kt_region_wrong(&r));
