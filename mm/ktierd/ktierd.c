@@ -516,7 +516,7 @@ static void make_plan(void)
 	last_slots = ktierd_nr_processes();
 
 	trace_cut(round.nr, census->window_us, census->nr_touched,
-		  ktierd_policy_capacity(census), plan->hot, round.shift,
+		  ktierd_policy_capacity(&everyone), plan->hot, round.shift,
 		  plan->promote.pages, plan->demote.pages);
 	trace_cells(&everyone);
 	tune_window();

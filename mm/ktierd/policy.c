@@ -129,29 +129,32 @@ void ktierd_policy_begin(struct ktierd_budget *budget)
 
 /*
  * How many pages go down for the headroom.  Those in use do not for what page cache
- * could leave as well: it would take their place, until none was left.
+ * could leave as well: it would take their place, until none was left.  And which
+ * are in use the first windows cannot tell.
  */
-static u64 find_shortfall(const struct ktierd_census *census)
+static u64 find_shortfall(const struct ktierd_budget *budget)
 {
-	u64 all = pages_from(&census->top, 0);
-	u64 unused = all - pages_from(&census->top, KTIERD_LEVEL_PROMOTE);
+	const struct ktierd_census *census = &budget->census;
+	u64 all = pages_from(&census->top, 0), unused = 0;
 	u64 files = min(census->shortfall, census->shortfall_files);
 
+	if (budget->record.windows >= STABLE_WINDOWS)
+		unused = all - pages_from(&census->top, KTIERD_LEVEL_PROMOTE);
 	return max(min(census->shortfall, unused),
 		   min(census->shortfall - files, all));
 }
 
 /**
  * ktierd_policy_capacity() - what of the top tier marked memory may fill
- * @census: the state of things
+ * @budget: the census is complete
  *
  * Return: pages.
  */
-u64 ktierd_policy_capacity(const struct ktierd_census *census)
+u64 ktierd_policy_capacity(const struct ktierd_budget *budget)
 {
-	u64 top = pages_from(&census->top, 0);
+	u64 top = pages_from(&budget->census.top, 0);
 
-	return top + census->room - min(top, find_shortfall(census));
+	return top + budget->census.room - min(top, find_shortfall(budget));
 }
 
 /* By more than three times the root of what was expected. */
@@ -420,9 +423,10 @@ static u64 find_exchange(const struct ktierd_ranking *ranking,
 	return sure;
 }
 
-static unsigned int find_hot(const struct ktierd_census *census)
+static unsigned int find_hot(const struct ktierd_budget *budget)
 {
-	u64 capacity = ktierd_policy_capacity(census), sum = 0;
+	const struct ktierd_census *census = &budget->census;
+	u64 capacity = ktierd_policy_capacity(budget), sum = 0;
 	unsigned int level = KTIERD_LEVELS;
 
 	while (level > KTIERD_LEVEL_PROMOTE) {
@@ -463,19 +467,20 @@ static void end_quota(struct ktierd_quota *quota,
 	quota->at_rank = left;
 }
 
-static void make_plan(struct ktierd_plan *plan,
-		      const struct ktierd_ranking *ranking,
-		      const struct ktierd_census *census, bool sure)
+static void make_plan(struct ktierd_budget *budget, bool sure)
 {
+	const struct ktierd_census *census = &budget->census;
+	const struct ktierd_ranking *ranking = &budget->ranking;
+	struct ktierd_plan *plan = &budget->plan;
 	u64 now = census->room - min(census->room, census->room_later);
-	u64 shortfall = find_shortfall(census), filling = 0, hot, down;
+	u64 shortfall = find_shortfall(budget), filling = 0, hot, down;
 	unsigned int i, cell;
 
 	for (i = 0; i < KTIERD_CELLS; i++) {
 		cell = ranking->order[i];
 		plan->rank[cell_level(cell)][cell % KTIERD_CLASSES] = i;
 	}
-	plan->hot = find_hot(census);
+	plan->hot = find_hot(budget);
 
 	plan->exchange = 0;
 	plan->lacks = 0;
@@ -520,8 +525,7 @@ void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms)
 	record->stable_ms += min(passed_ms, (unsigned int)-1 - record->stable_ms);
 	learn(record, census);
 	rank_cells(ranking, record, census->write_weight);
-	make_plan(&budget->plan, ranking, census,
-		  record->windows >= KTIERD_SIGHTINGS);
+	make_plan(budget, record->windows >= KTIERD_SIGHTINGS);
 
 	pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
 	if (census->nr_fresh > pages / UNSTABLE_PART)
@@ -598,7 +602,7 @@ unsigned int ktierd_policy_window(const struct ktierd_budget *budget,
 	u64 pages = pages_from(&census->top, 0) + pages_from(&census->low, 0);
 	/* Those of the lower tier that are new are not among them. */
 	u64 all = pages + census->nr_fresh;
-	u64 goal = clamp(ktierd_policy_capacity(census) *
+	u64 goal = clamp(ktierd_policy_capacity(budget) *
 			 (census->nr_units < FEW_UNITS ? 5 : 10) / 8, pages / 4,
 			 all * 2 / 3);
 	u64 window = census->window_us;

@@ -164,7 +164,7 @@ struct ktierd_budget {
 
 bool ktierd_policy_lot(u64 ticket, u32 draw, u32 nr);
 void ktierd_policy_begin(struct ktierd_budget *budget);
-u64 ktierd_policy_capacity(const struct ktierd_census *census);
+u64 ktierd_policy_capacity(const struct ktierd_budget *budget);
 void ktierd_policy_plan(struct ktierd_budget *budget, unsigned int passed_ms);
 bool ktierd_policy_stable(const struct ktierd_record *record);
 unsigned int ktierd_policy_shift(const struct ktierd_record *record);

@@ -169,15 +169,32 @@ static void used_pages_stay_where_page_cache_could_leave(struct kunit *test)
 	census->shortfall_files = 30;
 	census->top.nr[HOTTEST][0] = 40;
 	census->top.nr[1][0] = 5;
-	make_plan();
+	rounds(8);
 	KUNIT_EXPECT_EQ(test, plan->demote.pages, 5);
-	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 40);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 40);
 
 	/* But they go for what it could not. */
 	census->shortfall_files = 18;
 	make_plan();
 	KUNIT_EXPECT_EQ(test, plan->demote.pages, 12);
-	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 33);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 33);
+}
+
+/* Those that two windows have missed may be in use, but for cold ones. */
+static void nothing_goes_for_page_cache_before_it_is_known(struct kunit *test)
+{
+	watch_usual();
+	census->shortfall = 30;
+	census->shortfall_files = 30;
+	census->top.nr[HOTTEST][0] = 40;
+	census->top.nr[1][0] = 20;
+	make_plan();
+	KUNIT_EXPECT_EQ(test, plan->demote.pages, 0);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 60);
+
+	census->top.nr[COLD][0] = 5;
+	make_plan();
+	KUNIT_EXPECT_EQ(test, plan->demote.pages, 5);
 }
 
 static void nothing_is_lacking_for_what_is_not_there(struct kunit *test)
@@ -505,7 +522,7 @@ static void headroom_is_never_more_than_there_is(struct kunit *test)
 	make_plan();
 	KUNIT_EXPECT_EQ(test, plan->demote.pages, 10);
 	KUNIT_EXPECT_EQ(test, plan->promote.pages, 0);
-	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 0);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 0);
 }
 
 static void capacity_is_what_is_there_and_room(struct kunit *test)
@@ -513,10 +530,10 @@ static void capacity_is_what_is_there_and_room(struct kunit *test)
 	census->top.nr[HOTTEST][0] = 10;
 	census->top.nr[COLD][3] = 20;
 	census->room = 5;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 35);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 35);
 	census->room = 0;
 	census->shortfall = 7;
-	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(census), 23);
+	KUNIT_EXPECT_EQ(test, ktierd_policy_capacity(&budget), 23);
 }
 
 static void rate_limits_each_direction(struct kunit *test)
@@ -1163,6 +1180,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(free_room_is_filled_before_anything_goes_down),
 	KUNIT_CASE(room_that_page_cache_has_to_leave_is_filled_later),
 	KUNIT_CASE(used_pages_stay_where_page_cache_could_leave),
+	KUNIT_CASE(nothing_goes_for_page_cache_before_it_is_known),
 	KUNIT_CASE(nothing_is_lacking_for_what_is_not_there),
 	KUNIT_CASE(free_room_is_filled_across_cells),
 	KUNIT_CASE(equally_worth_pages_fill_free_room_and_no_more),

@@ -97,7 +97,7 @@ static void print_round(const struct machine *machine, u64 began_ms,
 			unsigned int window_us)
 {
 	const struct ktierd_budget *budget = &machine->budget;
-	u64 capacity = ktierd_policy_capacity(&budget->census);
+	u64 capacity = ktierd_policy_capacity(budget);
 
 	printf("%s{\"t\": %.3f, \"share\": %.5f, \"oracle\": %.5f, ",
 	       machine->round > 1 ? ",\n" : "", began_ms / 1000.0,
