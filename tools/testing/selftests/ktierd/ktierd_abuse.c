@@ -970,8 +970,8 @@ TEST_F_TIMEOUT(cost, new_processes_do_not_cut_the_window_of_others, KT_TIMEOUT)
 		printf("# %s new processes: %d windows of %.0f us\n", with ? "with" : "without",
 		       rounds, us);
 		EXPECT_LE(5, rounds);
-		/* Jiffies end before the clock says so, on a busy host by 2 %. */
-		EXPECT_LE(WINDOW_MS * 950, us);
+		/* Jiffies may end a little before the clock says so. */
+		EXPECT_LE(WINDOW_MS * 990, us);
 	}
 	kt_kill(forker);
 }

@@ -382,12 +382,6 @@ static bool share_a_third(int node)
 	return true;
 }
 
-/* Of 24 huge pages the last may wait for kcompactd, which delays itself where it has failed. */
-static long nearly_all(enum how how)
-{
-	return how & HUGE ? 90 : KT_NEARLY_ALL;
-}
-
 /* Hot pages are below, DRAM is full of what was read once, and somebody uses a file. */
 static void come_up(struct __test_metadata *const _metadata, struct reader *once,
 		    struct reader *reused, enum how how, int top, int low)
@@ -410,8 +404,7 @@ static void come_up(struct __test_metadata *const _metadata, struct reader *once
 	r.hot_step = 1;
 	ASSERT_EQ(0, kt_touch_start(&toucher, &r, true));
 	ASSERT_EQ(0, kt_mark(&r));
-	EXPECT_TRUE(KT_WAIT(kt_region_percent(&r, KT_ALL, top) >= nearly_all(how),
-			    3 * KT_PATIENCE));
+	EXPECT_TRUE(KT_WAIT(kt_region_percent(&r, KT_ALL, top) >= KT_NEARLY_ALL, 3 * KT_PATIENCE));
 	refaults = kt_vmstat("workingset_refault_file") - refaults;
 	TH_LOG("%ld KiB free, %ld%% of what is hot in the top tier; %ld of %zu pages read again",
 	       kt_node_kb(top, "MemFree"), kt_region_percent(&r, KT_ALL, top), refaults,
